@@ -329,8 +329,9 @@ def pod_images(tree: Path, target: Path) -> None:
         archive.image(f"{k8s}/{name}:{KUBERNETES}", {f"/usr/local/bin/{name}": BIN / name}, [])
     # /etc/protocols and /etc/services matter: without them nft's JSON says "6" for "tcp", kube-proxy does not know its own
     # elements again at the hourly full sync, and deletes every one of them (all Services dead, nothing in the log).
-    programs = ["usr/sbin/nft", "usr/sbin/conntrack", "usr/sbin/xtables-nft-multi", "etc/protocols", "etc/services", "etc/nsswitch.conf"]
-    files, links = _from_rootfs(tree, programs)
+    loaders = ["usr/lib64/ld-linux-x86-64.so.2", "usr/lib/ld-linux-aarch64.so.1"]
+    programs = ["usr/sbin/nft", "usr/sbin/conntrack", "usr/sbin/xtables-nft-multi"]
+    files, links = _from_rootfs(tree, [*programs, *loaders, "etc/protocols", "etc/services", "etc/nsswitch.conf"])
     for name in ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"):
         links[f"usr/sbin/{name}"] = "xtables-nft-multi"
     files["/usr/local/bin/kube-proxy"] = BIN / "kube-proxy"

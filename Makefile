@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: l2ops.metallb contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The lab's shape: LAB_WORKERS, LAB_CONTROL_PLANES, LAB_DUAL_STACK, LAB_SUBNET, LAB_IMAGES, LAB_ENGINE (docs/lab.md).
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix bench
+PYTHON ?= python3
+LAB := $(PYTHON) tests/lab/lab.py
+export LAB_WORKERS LAB_CONTROL_PLANES LAB_DUAL_STACK LAB_SUBNET LAB_IMAGES LAB_ENGINE LAB_INSTALL LAB_CLUSTER
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: ## a real cluster from nothing, site.yml against it, and the table of services
+	@$(PYTHON) tests/lab/demo.py
+
+test: ## everything: lint, sanity, unit, Molecule on the lab, integration
+	@$(PYTHON) tests/lab/suite.py
+
+check: ## lint and unit tests: seconds, no lab
+	@$(PYTHON) tests/tools/check.py lint unit
+
+test-matrix: ## sanity and unit tests on every supported ansible-core
+	@$(PYTHON) tests/tools/check.py matrix
+
+lab: ## the lab only
+	@$(LAB) up
+
+lab-down: ## take the lab down; what was built stays in .lab
+	@$(LAB) down
+
+lab-status: ## nodes, services and labels of the lab
+	@$(LAB) status
+
+lab-fault: ## inject a fault: make lab-fault NAME=… (without NAME: the list)
+	@$(LAB) fault $(NAME)
+
+lab-undo: ## take a fault back: make lab-undo NAME=…
+	@$(LAB) undo $(NAME)

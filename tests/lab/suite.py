@@ -1,0 +1,72 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make test`: everything, in the order in which a mistake shows soonest; ends with `N passed, N failed`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from l2lab import cluster, drive, host, ui  # noqa: E402
+from l2lab.settings import ROOT, STATE, Settings  # noqa: E402
+
+SCENARIOS = ("kind", "broken")
+
+
+class Suite:
+    def __init__(self) -> None:
+        self.results: list[tuple[str, bool, float]] = []
+
+    def step(self, name: str, command: list[str], env: dict[str, str] | None = None, cwd: Path = ROOT) -> bool:
+        ui.say(f"== {name}: {' '.join(Path(c).name if c.startswith('/') else c for c in command)}")
+        began = time.monotonic()
+        ok = subprocess.run(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, check=False).returncode == 0
+        seconds = time.monotonic() - began
+        self.results.append((name, ok, seconds))
+        ui.say(f"== {name}: {'passed' if ok else 'FAILED'} after {seconds:.0f} s")
+        return ok
+
+    def close(self) -> int:
+        failed = [name for name, ok, _seconds in self.results if not ok]
+        print()
+        for name, ok, seconds in self.results:
+            print(f"  {'passed' if ok else 'FAILED'}  {seconds:6.0f} s  {name}")
+        print(f"\nThe whole took {time.monotonic() - ui.START:.0f} s.")
+        print(f"{len(self.results) - len(failed)} passed, {len(failed)} failed")
+        return 1 if failed else 0
+
+
+def main() -> int:
+    suite = Suite()
+    python3 = sys.executable
+    checks = ["lint", "unit", "docs", "changelog", "sanity", "importer", "install-smoke"]
+    try:
+        settings = Settings()
+        engine = host.engine(settings)
+        python = drive.Environment()
+        python.ready()
+        # Formatting and unit tests first: they fail in seconds, the lab takes minutes.
+        for check in checks:
+            suite.step(check, [python3, str(drive.TOOLS / "check.py"), check])
+        cluster.up(settings, engine)
+        env = drive.environment(settings, engine)
+        env["MOLECULE_GLOB"] = "extensions/molecule/*/molecule.yml"
+        pytest = str(drive.VENV / "pytest")
+        suite.step("network namespaces", [pytest, "-q", "tests/netns"], env)
+        for scenario in SCENARIOS:
+            suite.step(f"molecule {scenario}", [str(drive.VENV / "molecule"), "test", "-s", scenario], env, ROOT / "extensions")
+        suite.step("integration", [pytest, "-q", "-x", "tests/integration"], env)
+    except ui.LabError as why:
+        print(f"\n{why}", file=sys.stderr)
+        suite.results.append((f"stopped: {str(why).splitlines()[0]}", False, time.monotonic() - ui.START))
+    STATE.mkdir(parents=True, exist_ok=True)
+    return suite.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

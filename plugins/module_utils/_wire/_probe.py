@@ -1,0 +1,536 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is PRIVATE to the collection; it may change or vanish at any time.
+"""From the user's request to the result of a sweep: which address is asked where, what came back, whose it is.
+
+Returned data is plain (dicts, lists, text, numbers), as ``l2_probe`` documents it.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _arp, _ndp, _sweep, _touch, _verdict
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import PermissionMissing, WireError
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._links import (
+    Choice,
+    Chooser,
+    Interface,
+    Table,
+    check_interface,
+    read_table,
+    source_for,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import (
+    address_text,
+    family_of,
+    mac_text,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._packet import HOW_TO_GET_RIGHTS, PacketPort
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._targets import Node, Wanted, check_source
+
+_DOCUMENTATION_NETWORKS = ("192.0.2.1", "2001:db8::1")
+
+
+class Request:
+    """Everything a sweep needs to know.
+
+    :ivar wanted: the addresses asked for
+    :ivar nodes: the cluster's nodes: their own addresses are asked in the same sweep, which tells whose a MAC is
+    :ivar interface: its name, or empty to choose by route
+    :ivar source: text of the sender address, or empty to choose
+    :ivar settings: pace and waiting
+    :ivar unicast: ``never``, ``auto`` (only for addresses whose broadcast answers leave a doubt), ``always``
+    :ivar canaries: addresses that surely nobody holds; who answers for one is a proxy
+    :ivar conflict: ask with sender 0.0.0.0 (RFC 5227), hear also announcements and other hosts' probes
+    :ivar fallback: ``neighbour``: without raw sockets, use the kernel's neighbour table; ``fail``: raise instead
+    """
+
+    def __init__(
+        self,
+        wanted: list[Wanted],
+        nodes: list[Node] | None = None,
+        interface: str = "",
+        source: str = "",
+        settings: _sweep.Settings | None = None,
+        unicast: str = "auto",
+        canaries: list[bytes] | None = None,
+        conflict: bool = False,
+        fallback: str = "neighbour",
+    ) -> None:
+        self.wanted = wanted
+        self.nodes = nodes or []
+        self.interface = interface
+        self.source = source
+        self.settings = settings or _sweep.Settings()
+        self.unicast = unicast
+        self.canaries = canaries or []
+        self.conflict = conflict
+        self.fallback = fallback
+
+
+OpenPort = Callable[[Interface, bool], "_sweep.Port"]
+
+
+def _open(interface: Interface, ipv6: bool) -> _sweep.Port:
+    if ipv6:
+        return PacketPort(  # type: ignore[return-value]
+            interface.name, interface.index, _ndp.ETHERTYPE, _ndp.filter_advertisements(), multicast=False
+        )
+    return PacketPort(  # type: ignore[return-value]
+        interface.name, interface.index, _arp.ETHERTYPE, _arp.filter_replies_to(interface.mac), multicast=False
+    )
+
+
+class _Place:
+    """One address with the choice made for it, and what came of asking."""
+
+    def __init__(self, address: bytes, choice: Choice) -> None:
+        self.address = address
+        self.choice = choice
+        self.query: _sweep.Query | None = None
+        self.touched: _touch.Touched | None = None
+        self.unicast: list[tuple[bytes, _sweep.Query]] = []
+
+    @property
+    def answers(self) -> dict[bytes, _sweep.Answer]:
+        return self.query.answers if self.query is not None else {}
+
+
+class Probe:
+    """One sweep. :meth:`run` does it; tests hand in a table, ports and a clock of their own."""
+
+    def __init__(
+        self,
+        request: Request,
+        table: Table | None = None,
+        open_port: Callable[[Interface, bool], Any] = _open,
+        clock: _sweep.Clock | None = None,
+    ) -> None:
+        self.request = request
+        self.table = table if table is not None else read_table()
+        self.clock = clock or _sweep.Clock()
+        self._open_port = open_port
+        self.method = "raw"
+        self.reasons: list[str] = []
+        self.frames = self.answers = self.malformed = self.drops = self.send_errors = self.rounds = 0
+        self.slow = False
+        self.places: dict[bytes, _Place] = {}
+
+    # -- asking
+
+    def run(self) -> dict[str, Any]:
+        """:raises WireError: the interface cannot be used; raw sockets are forbidden and ``fallback`` is ``fail``"""
+        begun = time.monotonic_ns()
+        started_at = time.time()
+        request = self.request
+        forced = check_interface(self.table, request.interface) if request.interface else None
+        source = check_source(request.source, self.table.own, request.wanted) if request.source else b""
+        chooser = Chooser(self.table, forced)
+        order: Iterable[bytes] = [
+            *(address for node in request.nodes for address in node.addresses),
+            *request.canaries,
+            *(one.address for one in request.wanted),
+        ]
+        for address in order:
+            if address not in self.places:
+                self.places[address] = _Place(address, chooser.choose(address))
+        try:
+            self._broadcast(source)
+        except PermissionMissing as error:
+            if request.fallback == "fail":
+                raise
+            self._without_raw(str(error))
+        nodes = self._nodes()
+        if self.method == "raw" and not request.conflict:
+            self._ask_alone(nodes, source)
+        result = self._result(nodes)
+        result["statistics"]["elapsed_ms"] = round((time.monotonic_ns() - begun) / 1e6, 1)
+        result["started_at"] = round(started_at, 3)
+        return result
+
+    @property
+    def _asked(self) -> frozenset[bytes]:
+        return frozenset(one.address for one in self.request.wanted)
+
+    def _broadcast(self, source: bytes) -> None:
+        groups: dict[tuple[int, bool], list[_Place]] = {}
+        for place in self.places.values():
+            if place.choice.interface is not None:
+                groups.setdefault((place.choice.interface.index, len(place.address) == 16), []).append(place)
+        forbidden = self._asked
+        self._sweep(
+            [
+                (
+                    self.table.by_index[index],
+                    ipv6,
+                    self._queries(self.table.by_index[index], places, source, forbidden),
+                )
+                for (index, ipv6), places in groups.items()
+            ],
+            self.request.settings,
+        )
+
+    def _queries(
+        self, interface: Interface, places: list[_Place], source: bytes, forbidden: frozenset[bytes]
+    ) -> list[_sweep.Query]:
+        found = []
+        for place in places:
+            place.query = _sweep.Query(place.address, self._frame_from(interface, place.address, source, forbidden, None))
+            found.append(place.query)
+        return found
+
+    def _frame_from(
+        self, interface: Interface, address: bytes, source: bytes, forbidden: frozenset[bytes], mac: bytes | None
+    ) -> bytes:
+        if len(address) == 16:
+            own = source if len(source) == 16 and any(source) else source_for(interface, address, forbidden)
+            return _ndp.solicitation(interface.mac, own, address, destination_mac=mac)
+        if self.request.conflict:
+            own = _arp.UNSPECIFIED
+        elif len(source) == 4:
+            own = source
+        else:
+            own = source_for(interface, address, forbidden)
+        return _arp.request(interface.mac, own, address, mac if mac is not None else _arp.BROADCAST)
+
+    def _sweep(self, groups: list[tuple[Interface, bool, list[_sweep.Query]]], settings: _sweep.Settings) -> None:
+        ports = []
+        lanes = []
+        try:
+            for interface, ipv6, queries in groups:
+                port = self._open_port(interface, ipv6)
+                ports.append(port)
+                lanes.append(_sweep.Lane(port, ipv6, queries, settings, self.clock.now()))
+            _sweep.run(lanes, self.clock)
+        finally:
+            for port in ports:
+                self.drops += port.drops()
+                self.send_errors += port.send_errors
+                port.close()
+        for lane in lanes:
+            self.frames += lane.frames
+            self.answers += sum(answer.count for query in lane.queries for answer in query.answers.values())
+            self.malformed += lane.malformed
+            self.rounds = max(self.rounds, lane.rounds)
+            self.slow = self.slow or lane.slow
+
+    def _without_raw(self, why: str) -> None:
+        self.method = "neighbour"
+        places = {
+            place.address: (place.choice.interface.name, place.choice.interface.index)
+            for place in self.places.values()
+            if place.choice.interface is not None
+        }
+        timeouts = self.request.settings.timeouts
+        touched = _touch.by_neighbour_table(places, max(3_200_000_000, sum(timeouts)), 2)
+        for address, touch in touched.items():
+            self.places[address].touched = touch
+        self.reasons.append(
+            f"{why} Asked through the kernel's neighbour table instead, which shows one MAC per address at most: a second host with the "
+            "same address, the time of an answer, and an address in use by a host that the kernel confuses with an older entry cannot be seen."
+        )
+
+    # -- whose MAC it is
+
+    def _macs_of(self, place: _Place) -> list[bytes]:
+        if place.choice.reason == "local":
+            own = self.table.own.get(place.address)
+            return [own.mac] if own is not None and len(own.mac) == 6 else []
+        if place.touched is not None:
+            return [place.touched.mac] if place.touched.mac is not None else []
+        return list(place.answers)
+
+    def _nodes(self) -> dict[bytes, str]:
+        """MAC -> node. A MAC that answers for addresses of two nodes (a proxy, a router) names neither."""
+        claims: dict[bytes, set[str]] = {}
+        for node in self.request.nodes:
+            for mac in node.macs:
+                claims.setdefault(mac, set()).add(node.name)
+            for address in node.addresses:
+                for mac in self._macs_of(self.places[address]):
+                    claims.setdefault(mac, set()).add(node.name)
+        return {mac: next(iter(names)) for mac, names in claims.items() if len(names) == 1}
+
+    def _ask_alone(self, nodes: dict[bytes, str], source: bytes) -> None:
+        """The second phase: the same questions to one MAC each.
+
+        MetalLB answers a unicast request only on the node that announces (arp.go: destination must be broadcast or the
+        interface's own MAC; announcer.go shouldAnnounce), so this needs no broadcast to get through.
+        """
+        request = self.request
+        if request.unicast == "never":
+            return
+        asks: list[tuple[_Place, bytes]] = []
+        canary_asks: list[tuple[_Place, bytes]] = []
+        strangers: dict[tuple[int, bool], set[bytes]] = {}
+        for one in request.wanted:
+            place = self.places[one.address]
+            interface = place.choice.interface
+            if interface is None:
+                continue
+            macs = set(place.answers)
+            doubt = (
+                len(macs) != 1
+                or any(mac not in nodes for mac in macs)
+                or bool(one.expected and nodes.get(next(iter(macs))) != one.expected)
+            )
+            if request.unicast == "always" or doubt:
+                # every node's MAC on this segment, and who answered already
+                here = {mac for mac in nodes if self._on_segment(mac, interface.index)}
+                asks.extend((place, mac) for mac in sorted(here | macs))
+            if request.nodes:
+                key = (interface.index, len(one.address) == 16)
+                strangers.setdefault(key, set()).update(mac for mac in macs if mac not in nodes)
+        for (index, ipv6), macs in strangers.items():
+            # a proxy answers unicast at once, while it may delay its answer to broadcast by 800 ms (net.ipv4.neigh.*.proxy_delay)
+            canary = self._canary(index, ipv6)
+            if canary is not None:
+                canary_asks.extend((canary, mac) for mac in sorted(macs))
+        groups: dict[tuple[int, bool], list[_sweep.Query]] = {}
+        forbidden = self._asked
+        for place, mac in asks + canary_asks:
+            interface = place.choice.interface
+            assert interface is not None
+            if mac == interface.mac:
+                continue
+            query = _sweep.Query(place.address, self._frame_from(interface, place.address, source, forbidden, mac), only=mac)
+            place.unicast.append((mac, query))
+            groups.setdefault((interface.index, len(place.address) == 16), []).append(query)
+        if groups:
+            settings = _sweep.Settings(
+                request.settings.timeouts if self.slow else request.settings.timeouts[:2],
+                min(request.settings.window, 100 * _sweep.MILLISECOND),
+                request.settings.burst,
+                request.settings.rate,
+                request.settings.rate,
+                request.settings.ceiling,
+            )
+            self._sweep([(self.table.by_index[index], ipv6, queries) for (index, ipv6), queries in groups.items()], settings)
+
+    def _on_segment(self, mac: bytes, index: int) -> bool:
+        """Whether a MAC was heard on that interface, or was given by the user (then it is asked everywhere)."""
+        heard = False
+        for place in self.places.values():
+            if mac in place.answers:
+                heard = True
+                if place.choice.interface is not None and place.choice.interface.index == index:
+                    return True
+        return not heard
+
+    def _canary(self, index: int, ipv6: bool) -> _Place | None:
+        """The place of a canary on that interface: the user's, or an address that is for documentation only (RFC 5737, 3849)."""
+        for address in self.request.canaries:
+            choice = self.places[address].choice
+            if len(address) == (16 if ipv6 else 4) and choice.interface is not None and choice.interface.index == index:
+                return self.places[address]
+        address = socket.inet_pton(socket.AF_INET6 if ipv6 else socket.AF_INET, _DOCUMENTATION_NETWORKS[1 if ipv6 else 0])
+        interface = self.table.by_index[index]
+        if address in self.places or interface.holds_network_of(address) >= 0:
+            return None
+        place = self.places[address] = _Place(address, Choice(interface, True))
+        return place
+
+    # -- telling
+
+    def _answer_facts(self, answer: _sweep.Answer, nodes: dict[bytes, str]) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            "mac": mac_text(answer.mac),
+            "node": nodes.get(answer.mac, ""),
+            "rtt_us": answer.rtt // 1000 if answer.rtt is not None else None,
+            "late_us": answer.late // 1000,
+            "count": answer.count,
+            "broadcast": answer.broadcast,
+        }
+        if answer.ethernet_source != answer.mac:
+            facts["ethernet_source"] = mac_text(answer.ethernet_source)
+        if answer.source is not None:
+            facts["source"] = address_text(answer.source)
+            facts["flags"] = list(answer.flags)
+        return facts
+
+    def _answers_of(self, place: _Place, nodes: dict[bytes, str]) -> list[dict[str, Any]]:
+        if place.choice.reason == "local":
+            return [
+                {"mac": mac_text(mac), "node": nodes.get(mac, ""), "rtt_us": None, "late_us": 0, "count": 0, "broadcast": False, "local": True}
+                for mac in self._macs_of(place)
+            ]
+        if place.touched is not None:
+            touch = place.touched
+            if touch.mac is None:
+                return []
+            return [
+                {
+                    "mac": mac_text(touch.mac),
+                    "node": nodes.get(touch.mac, ""),
+                    "rtt_us": None,
+                    "late_us": None,
+                    "count": 1,
+                    "broadcast": False,
+                    "state": touch.state,
+                    "fresh": touch.fresh,
+                }
+            ]
+        return [self._answer_facts(answer, nodes) for answer in sorted(place.answers.values(), key=lambda one: one.late)]
+
+    def _result(self, nodes: dict[bytes, str]) -> dict[str, Any]:
+        request = self.request
+        by_text = {mac_text(mac): name for mac, name in nodes.items()}
+        node_facts, unresolved = self._node_facts(by_text)
+        proxies = sorted(
+            {
+                mac
+                for address, place in self.places.items()
+                if address in request.canaries or address not in self._known
+                for mac in [*place.answers, *(mac for mac, query in place.unicast if query.answers)]
+            }
+        )
+        own_macs = {mac_text(interface.mac) for interface in self.table.interfaces if len(interface.mac) == 6}
+        is_node = sorted({name for mac, name in by_text.items() if mac in own_macs})
+        targets = [self._target(one, nodes, by_text, not unresolved, is_node, proxies) for one in request.wanted]
+        if self.drops and any(not target["answered"] for target in targets):
+            self.reasons.append(
+                f"This host's kernel dropped {self.drops} answers before they were read, so silence may be our own loss. Ask fewer addresses at "
+                "once, or lower rate and burst."
+            )
+        if is_node and not request.conflict and any(target["outcome"] in ("silent", "other-node") for target in targets):
+            self.reasons.append(
+                f"This host is node {', '.join(is_node)} itself: what its own speaker answers never reaches the wire here. Probe from a host "
+                "that is no node."
+            )
+        off = [target["address"] for target in targets if target["outcome"] == "not-asked"]
+        if off:
+            self.reasons.append(f"{len(off)} of {len(targets)} addresses could not be asked from here: {', '.join(off[:5])}{' …' if len(off) > 5 else ''}.")
+        unproven = [t["address"] for t in targets if t["outcome"] != "not-asked" and not t["conclusive"]]
+        if unproven and not self.reasons:
+            self.reasons.append(
+                f"For {', '.join(unproven[:5])}{' …' if len(unproven) > 5 else ''} the answers prove nothing; see the message of each."
+            )
+        used = {target["interface"] for target in targets} | {node["interface"] for node in node_facts}
+        return {
+            "targets": targets,
+            "nodes": by_text,
+            "node_addresses": node_facts,
+            "proxies": [mac_text(mac) for mac in proxies],
+            "interfaces": {name: self.table.by_name[name].facts() for name in sorted(used) if name},
+            "method": self.method,
+            "conclusive": not self.reasons,
+            "inconclusive_reasons": list(self.reasons),
+            "inconclusive_reason": " ".join(self.reasons),
+            "statistics": {
+                "frames_sent": self.frames,
+                "answers": self.answers,
+                "malformed": self.malformed,
+                "local_drops": self.drops,
+                "send_errors": self.send_errors,
+                "rounds": self.rounds,
+                "slow_responder": self.slow,
+            },
+        }
+
+    @property
+    def _known(self) -> set[bytes]:
+        return {one.address for one in self.request.wanted} | {a for node in self.request.nodes for a in node.addresses}
+
+    def _node_facts(self, by_text: dict[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
+        """The nodes' own addresses, and the names of nodes of which no MAC is known."""
+        facts = []
+        unresolved = []
+        for node in self.request.nodes:
+            known = bool(node.macs)
+            for address in node.addresses:
+                place = self.places[address]
+                macs = [mac_text(mac) for mac in self._macs_of(place)]
+                known = known or any(by_text.get(mac) == node.name for mac in macs)
+                facts.append(
+                    {
+                        "name": node.name,
+                        "address": address_text(address),
+                        "family": family_of(address),
+                        "interface": place.choice.interface.name if place.choice.interface is not None else "",
+                        "answered": bool(macs),
+                        "macs": macs,
+                        "reason": place.choice.reason,
+                        "message": place.choice.message or ("" if macs else f"{address_text(address)} of node {node.name} does not answer."),
+                    }
+                )
+            if not known:
+                unresolved.append(node.name)
+        return facts, unresolved
+
+    def _target(
+        self,
+        one: Wanted,
+        nodes: dict[bytes, str],
+        by_text: dict[str, str],
+        complete: bool,
+        is_node: list[str],
+        proxies: list[bytes],
+    ) -> dict[str, Any]:
+        request = self.request
+        place = self.places[one.address]
+        choice = place.choice
+        interface = choice.interface
+        if interface is None and choice.reason == "local":
+            interface = self.table.own.get(one.address)
+        asked = choice.interface is not None or choice.reason == "local"
+        answers = self._answers_of(place, nodes)
+        macs = [answer["mac"] for answer in answers]
+        alone = [mac_text(mac) for mac, query in place.unicast if query.answers]
+        alive = place.touched is not None and place.touched.alive
+        tries = place.query.tries if place.query is not None else 0
+        address = address_text(one.address)
+        where = interface.name if interface is not None else ""
+        conclusive = asked and choice.on_link and self.method == "raw" and not (self.drops and not macs)
+        if request.conflict:
+            word = "not-asked" if not asked else "in-use" if macs or alive else "free" if conclusive else "unproven"
+        else:
+            word = _verdict.outcome(asked, macs, by_text, one.expected, bool(request.nodes), complete, alone)
+            if is_node and word in ("silent", "other-node"):
+                conclusive = False
+        if macs and self.method == "raw":
+            conclusive = True
+        heard = sorted(set(macs) | set(alone))
+        return {
+            "address": address,
+            "family": family_of(one.address),
+            "names": one.names,
+            "interface": where,
+            "vlan": interface.vlan if interface is not None else None,
+            "asked": asked,
+            "on_link": choice.on_link,
+            "answered": bool(macs),
+            "answers": answers,
+            "macs": macs,
+            "node": by_text.get(macs[0], "") if len(macs) == 1 else "",
+            "answering_nodes": sorted({by_text[mac] for mac in heard if mac in by_text}),
+            "duplicate": len(macs) > 1,
+            "expected": one.expected or "",
+            "unicast": [
+                {
+                    "mac": mac_text(mac),
+                    "node": nodes.get(mac, ""),
+                    "answered": bool(query.answers),
+                    "rtt_us": next((a.rtt // 1000 for a in query.answers.values() if a.rtt is not None), None),
+                }
+                for mac, query in place.unicast
+            ],
+            "proxy": any(mac_text(mac) in macs for mac in proxies),
+            "tries": tries,
+            "outcome": word,
+            "conclusive": conclusive,
+            "reason": choice.reason,
+            "message": choice.message or _verdict.sentence(word, address, where, heard, by_text, one.expected, tries),
+        }
+
+
+def probe(request: Request) -> dict[str, Any]:
+    """Sweep once on this host's real interfaces."""
+    return Probe(request).run()
+
+
+__all__ = ["HOW_TO_GET_RIGHTS", "Probe", "Request", "WireError", "probe"]

@@ -26,7 +26,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -763,12 +763,14 @@ def connect(
 
 
 @contextmanager
-def guarded(module: Any, **result: Any) -> Iterator[None]:
-    """Turns an ApiError inside into the module's failure, with what was found so far as data."""
+def guarded(module: Any, result: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Turns an ApiError inside into the module's failure, with what stands in `result` by then as data."""
     try:
         yield
     except ApiError as error:
-        module.fail_json(msg=str(error), failure_kind="execution", api_error=error.as_result(), **result)
+        data = dict(result or {})
+        data.update(failure_kind="execution", api_error=error.as_result())
+        module.fail_json(msg=str(error), **data)
 
 
 # -- options ----------------------------------------------------------------------------------------------------------

@@ -75,7 +75,8 @@ options:
   until:
     description:
       - While O(mode=watch), end before O(duration) has passed as soon as every address has been answered by another MAC than at
-        the beginning (V(changed)), or is answered at all (V(answered)).
+        the beginning (V(changed); 1.5 seconds more are watched then, for the announcements that follow), or is answered at all
+        (V(answered)).
     type: str
     choices: [duration, changed, answered]
     default: duration
@@ -445,6 +446,42 @@ targets:
       description: Why it was not asked, or why silence proves nothing. V(not-on-link), V(no-route), V(local), V(interface), V(no-link-local), V(multicast) or empty.
       type: str
       sample: ''
+    watch:
+      description:
+        - What happened to the address while it was watched; null when it could not be asked. The other entries of the target tell how it
+          was before.
+        - C(before) and C(after) are the MACs that answered at the beginning and at the end, C(nodes_before) and C(nodes_after) their nodes,
+          C(changes) how often other MACs answered than before, C(announcements) the number of gratuitous ones by MAC, C(requests) and
+          C(answered) how many were sent and answered, C(longest_gap_ms) the longest time without an answer.
+        - C(events) in order of time, each with C(event), C(at) (seconds since 1970), C(at_ms) (since the watch began), C(macs) and C(nodes).
+          V(announced), somebody announced the address, C(by) V(request), V(reply) or V(advertisement) (IPv6);
+          V(changed), other MACs answer than before (C(before)); V(answered), the first answer ever; V(lost), three requests in a row
+          were not answered, C(at) is then the last answer; V(returned), the first answer after that, with C(gap_ms).
+      returned: O(mode=watch)
+      type: dict
+      sample:
+        before: ['52:54:00:12:34:56']
+        after: ['52:54:00:65:43:21']
+        nodes_before: [talos-worker-2]
+        nodes_after: [talos-worker-1]
+        changes: 1
+        announcements: {'52:54:00:65:43:21': 4}
+        requests: 61
+        answered: 60
+        longest_gap_ms: 203.1
+        events:
+          - event: announced
+            at: 1795470538.1213
+            at_ms: 4710.31
+            macs: ['52:54:00:65:43:21']
+            by: request
+            nodes: [talos-worker-1]
+          - event: changed
+            at: 1795470538.1604
+            at_ms: 4749.42
+            before: ['52:54:00:12:34:56']
+            macs: ['52:54:00:65:43:21']
+            nodes: [talos-worker-1]
     message:
       description: The outcome in a sentence; empty when all is well.
       type: str
@@ -510,6 +547,15 @@ inconclusive_reason:
   returned: always, unless the probe could not be done at all
   type: str
   sample: ''
+watch:
+  description: When the watch began (seconds since 1970), how long it was, how often each address was asked, and answers lost by this host.
+  returned: O(mode=watch)
+  type: dict
+  sample:
+    started_at: 1795470533.411
+    seconds: 6.25
+    interval_ms: 100.0
+    local_drops: 0
 started_at:
   description: When the sweep began, in seconds since 1970, UTC.
   returned: always, unless the probe could not be done at all
@@ -600,6 +646,9 @@ def build_request(params):
         if address is None:
             raise TargetError(f"canary: {text!r} is no address.")
         canaries.append(address)
+    watch = None
+    if params["mode"] == "watch":
+        watch = _probe.Watch(int(params["duration"] * 1000) * MILLISECOND, params["interval"] * MILLISECOND, params["until"])
     return _probe.Request(
         wanted=wanted,
         nodes=_targets.parse_nodes(params["nodes"]),
@@ -609,7 +658,8 @@ def build_request(params):
         unicast=params["unicast"],
         canaries=canaries,
         conflict=params["mode"] == "conflict",
-        fallback=params["fallback"],
+        fallback="fail" if watch else params["fallback"],
+        watch=watch,
     )
 
 

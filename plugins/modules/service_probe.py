@@ -605,7 +605,13 @@ def main():
         if not 1 <= params["concurrency"] <= 1024:
             raise bad("concurrency", f"{params['concurrency']} is out of range; it may be 1 to 1024.")
         checks = [build_check(target, params) for target in params["targets"]]
-        results = _service.check_all(checks, params["concurrency"])
+        if not 0 <= params["duration"] <= 86_400:
+            raise bad("duration", f"{params['duration']} is out of range; it may be 0 to 86400 (seconds).")
+        if not 10 <= params["interval"] <= 60_000:
+            raise bad("interval", f"{params['interval']} is out of range; it may be 10 to 60000 (milliseconds).")
+        if params["duration"] and len(checks) > params["concurrency"]:
+            raise bad("concurrency", f"with duration all {len(checks)} services are asked at a time; raise concurrency to that.")
+        results = _service.check_all(checks, params["concurrency"], params["duration"], params["interval"] / 1000)
     except WireError as error:
         module.fail_json(msg=str(error), failure_kind="execution")
     summary = summarize(results)

@@ -114,7 +114,13 @@ def parse(frame: bytes) -> ArpPacket | None:
         target_mac,
         target_address,
     ) = _FIELDS.unpack_from(frame)
-    if ethertype != ETHERTYPE or protocol != 0x0800 or hardware not in (1, 6) or hardware_length != 6 or protocol_length != 4:
+    if (
+        ethertype != ETHERTYPE
+        or protocol != 0x0800
+        or hardware not in (1, 6)
+        or hardware_length != 6
+        or protocol_length != 4
+    ):
         return None
     return ArpPacket(destination, source, operation, sender_mac, sender_address, target_mac, target_address)
 

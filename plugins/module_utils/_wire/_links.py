@@ -12,7 +12,9 @@ from __future__ import annotations
 import struct
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _netlink
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import WireError
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import (
+    WireError,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import (
     address_text,
     in_prefix,
@@ -139,7 +141,9 @@ def read_table() -> Table:
             links = netlink.links()
             addresses = netlink.addresses()
         except OSError as error:
-            raise WireError("platform", f"the kernel's interface list cannot be read: {error.strerror or error}") from error
+            raise WireError(
+                "platform", f"the kernel's interface list cannot be read: {error.strerror or error}"
+            ) from error
     interfaces: dict[int, Interface] = {}
     for index, hardware, flags, found in links:
         info = _netlink.attributes(found.get(18, b""), 0)  # IFLA_LINKINFO
@@ -264,7 +268,8 @@ class Chooser:
         )
 
     def _by_route(self, address: bytes) -> Choice:
-        best, candidates = -1, []
+        best = -1
+        candidates: list[Interface] = []
         for interface in self.table.interfaces:
             length = interface.holds_network_of(address)
             if length < 0 or length < best or interface.hardware == _netlink.ARPHRD_LOOPBACK:

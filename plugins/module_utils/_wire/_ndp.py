@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import struct
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import is_multicast
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import (
+    is_multicast,
+)
 
 ETHERTYPE = 0x86DD
 SOLICITATION = 135
@@ -94,7 +96,7 @@ def checksum(source: bytes, destination: bytes, message: bytes) -> int:
     data = source + destination + struct.pack("!II", len(message), 58) + message
     if len(data) % 2:
         data += b"\x00"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

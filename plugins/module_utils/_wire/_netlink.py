@@ -14,7 +14,9 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import WireError
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import (
+    WireError,
+)
 
 RTM_NEWLINK, RTM_GETLINK = 16, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22

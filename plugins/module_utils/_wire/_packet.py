@@ -16,7 +16,11 @@ import errno
 import socket
 import struct
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import PermissionMissing, WireError
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import (
+    PermissionMissing,
+    WireError,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._sweep import Port
 
 _SOL_PACKET = 263
 _PACKET_ADD_MEMBERSHIP, _PACKET_STATISTICS = 1, 6
@@ -32,13 +36,12 @@ HOW_TO_GET_RIGHTS = (
 )
 
 
-class PacketPort:
-    """Sends and receives whole Ethernet frames of one ethertype on one interface.
+class PacketPort(Port):
+    """Sends and receives whole Ethernet frames of one ethertype on one interface."""
 
-    :ivar send_errors: frames that the kernel refused to send (full queue); each was tried again
-    """
-
-    def __init__(self, name: str, index: int, ethertype: int, program: list[tuple[int, int, int, int]], multicast: bool) -> None:
+    def __init__(
+        self, name: str, index: int, ethertype: int, program: list[tuple[int, int, int, int]], multicast: bool
+    ) -> None:
         """Open the socket.
 
         :param program: classic BPF instructions
@@ -56,7 +59,9 @@ class PacketPort:
         try:
             self._socket = socket.socket(family, socket.SOCK_RAW, 0)
         except PermissionError as error:
-            raise PermissionMissing(f"raw sockets are forbidden to this process ({error.strerror}). {HOW_TO_GET_RIGHTS}.") from error
+            raise PermissionMissing(
+                f"raw sockets are forbidden to this process ({error.strerror}). {HOW_TO_GET_RIGHTS}."
+            ) from error
         except OSError as error:
             if error.errno in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
                 raise PermissionMissing(
@@ -89,7 +94,6 @@ class PacketPort:
             ) from error
         self._socket.setblocking(False)
         self._recvmsg = self._socket.recvmsg
-        self.fileno = self._socket.fileno
 
     def send(self, frame: bytes) -> bool:
         """Put one frame on the wire; False when the local queue is full (try again later).
@@ -103,7 +107,8 @@ class PacketPort:
                 self.send_errors += 1
                 return False
             raise WireError(
-                "interface", f"interface {self.name} stopped sending in the middle of the probe: {error.strerror}. See: ip link show {self.name}"
+                "interface",
+                f"interface {self.name} stopped sending in the middle of the probe: {error.strerror}. See: ip link show {self.name}",
             ) from error
         return True
 
@@ -134,6 +139,9 @@ class PacketPort:
             return self._drops
         self._drops += int(struct.unpack("=II", data)[1])  # reading clears the kernel's counter
         return self._drops
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
 
     def close(self) -> None:
         self._socket.close()

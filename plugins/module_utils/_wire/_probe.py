@@ -12,10 +12,19 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _arp, _ndp, _sweep, _touch, _verdict
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import PermissionMissing, WireError
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire import (
+    _arp,
+    _ndp,
+    _sweep,
+    _touch,
+    _verdict,
+    _watch,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import (
+    PermissionMissing,
+    WireError,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire._links import (
     Choice,
     Chooser,
@@ -30,10 +39,33 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import
     family_of,
     mac_text,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._packet import HOW_TO_GET_RIGHTS, PacketPort
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._targets import Node, Wanted, check_source
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._packet import (
+    HOW_TO_GET_RIGHTS,
+    PacketPort,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._targets import (
+    Node,
+    Wanted,
+    check_source,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._vendor import (
+    vendor_of,
+)
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without 8 ms of importing typing
+if TYPE_CHECKING:
+    from typing import Any
 
 _DOCUMENTATION_NETWORKS = ("192.0.2.1", "2001:db8::1")
+
+
+class Watch:
+    """How long to watch, how often to ask (both ns), and when to end early (see ``_watch.run``)."""
+
+    def __init__(self, duration: int, interval: int, until: str = "duration") -> None:
+        self.duration = duration
+        self.interval = interval
+        self.until = until
 
 
 class Request:
@@ -47,6 +79,7 @@ class Request:
     :ivar unicast: ``never``, ``auto`` (only for addresses whose broadcast answers leave a doubt), ``always``
     :ivar canaries: addresses that surely nobody holds; who answers for one is a proxy
     :ivar conflict: ask with sender 0.0.0.0 (RFC 5227), hear also announcements and other hosts' probes
+    :ivar watch: after the sweep, keep asking; None for a sweep alone
     :ivar fallback: ``neighbour``: without raw sockets, use the kernel's neighbour table; ``fail``: raise instead
     """
 
@@ -61,6 +94,7 @@ class Request:
         canaries: list[bytes] | None = None,
         conflict: bool = False,
         fallback: str = "neighbour",
+        watch: Watch | None = None,
     ) -> None:
         self.wanted = wanted
         self.nodes = nodes or []
@@ -71,19 +105,24 @@ class Request:
         self.canaries = canaries or []
         self.conflict = conflict
         self.fallback = fallback
+        self.watch = watch
 
 
-OpenPort = Callable[[Interface, bool], "_sweep.Port"]
+OpenPort = Callable[[Interface, bool, bool], _sweep.Port]
 
 
-def _open(interface: Interface, ipv6: bool) -> _sweep.Port:
+def open_port(interface: Interface, ipv6: bool, listen: bool) -> _sweep.Port:
+    """A raw socket for one family on one interface; with ``listen`` also for what is not meant for us.
+
+    :raises PermissionMissing: no CAP_NET_RAW
+    :raises WireError: ``interface``
+    """
     if ipv6:
-        return PacketPort(  # type: ignore[return-value]
-            interface.name, interface.index, _ndp.ETHERTYPE, _ndp.filter_advertisements(), multicast=False
+        return PacketPort(
+            interface.name, interface.index, _ndp.ETHERTYPE, _ndp.filter_advertisements(), multicast=listen
         )
-    return PacketPort(  # type: ignore[return-value]
-        interface.name, interface.index, _arp.ETHERTYPE, _arp.filter_replies_to(interface.mac), multicast=False
-    )
+    program = _arp.filter_all() if listen else _arp.filter_replies_to(interface.mac)
+    return PacketPort(interface.name, interface.index, _arp.ETHERTYPE, program, multicast=False)
 
 
 class _Place:
@@ -108,18 +147,19 @@ class Probe:
         self,
         request: Request,
         table: Table | None = None,
-        open_port: Callable[[Interface, bool], Any] = _open,
+        opener: OpenPort = open_port,
         clock: _sweep.Clock | None = None,
     ) -> None:
         self.request = request
         self.table = table if table is not None else read_table()
         self.clock = clock or _sweep.Clock()
-        self._open_port = open_port
+        self._open_port = opener
         self.method = "raw"
         self.reasons: list[str] = []
         self.frames = self.answers = self.malformed = self.drops = self.send_errors = self.rounds = 0
         self.slow = False
         self.places: dict[bytes, _Place] = {}
+        self._vendors: dict[str, str] = {}
 
     # -- asking
 
@@ -149,6 +189,8 @@ class Probe:
         if self.method == "raw" and not request.conflict:
             self._ask_alone(nodes, source)
         result = self._result(nodes)
+        if request.watch is not None:
+            result["watch"] = self._follow(request.watch, result["targets"], nodes, source)
         result["statistics"]["elapsed_ms"] = round((time.monotonic_ns() - begun) / 1e6, 1)
         result["started_at"] = round(started_at, 3)
         return result
@@ -163,7 +205,7 @@ class Probe:
             if place.choice.interface is not None:
                 groups.setdefault((place.choice.interface.index, len(place.address) == 16), []).append(place)
         forbidden = self._asked
-        self._sweep(
+        self._go(
             [
                 (
                     self.table.by_index[index],
@@ -180,7 +222,9 @@ class Probe:
     ) -> list[_sweep.Query]:
         found = []
         for place in places:
-            place.query = _sweep.Query(place.address, self._frame_from(interface, place.address, source, forbidden, None))
+            place.query = _sweep.Query(
+                place.address, self._frame_from(interface, place.address, source, forbidden, None)
+            )
             found.append(place.query)
         return found
 
@@ -198,14 +242,16 @@ class Probe:
             own = source_for(interface, address, forbidden)
         return _arp.request(interface.mac, own, address, mac if mac is not None else _arp.BROADCAST)
 
-    def _sweep(self, groups: list[tuple[Interface, bool, list[_sweep.Query]]], settings: _sweep.Settings) -> None:
-        ports = []
-        lanes = []
+    def _go(self, groups: list[tuple[Interface, bool, list[_sweep.Query]]], settings: _sweep.Settings) -> None:
+        ports: list[_sweep.Port] = []
+        lanes: list[_sweep.Lane] = []
         try:
             for interface, ipv6, queries in groups:
-                port = self._open_port(interface, ipv6)
+                port = self._open_port(interface, ipv6, self.request.conflict)
                 ports.append(port)
-                lanes.append(_sweep.Lane(port, ipv6, queries, settings, self.clock.now()))
+                lanes.append(
+                    _sweep.Lane(port, ipv6, queries, settings, self.clock.now(), self.request.conflict, interface.mac)
+                )
             _sweep.run(lanes, self.clock)
         finally:
             for port in ports:
@@ -218,6 +264,81 @@ class Probe:
             self.malformed += lane.malformed
             self.rounds = max(self.rounds, lane.rounds)
             self.slow = self.slow or lane.slow
+
+    def _follow(
+        self, watch: Watch, targets: list[dict[str, Any]], nodes: dict[bytes, str], source: bytes
+    ) -> dict[str, Any]:
+        """Keep asking; what came of it goes into each target's ``watch``."""
+        if self.method != "raw":
+            raise WireError(
+                "permission", f"mode watch cannot be done through the kernel's neighbour table. {HOW_TO_GET_RIGHTS}."
+            )
+        groups: dict[tuple[int, bool], list[_watch.Watched]] = {}
+        by_text: dict[str, _watch.Watched] = {}
+        forbidden = self._asked
+        for one in self.request.wanted:
+            place = self.places[one.address]
+            interface = place.choice.interface
+            if interface is None:
+                continue
+            frame = self._frame_from(interface, one.address, source, forbidden, None)
+            watched = _watch.Watched(one.address, frame, frozenset(place.answers))
+            by_text[address_text(one.address)] = watched
+            groups.setdefault((interface.index, len(one.address) == 16), []).append(watched)
+        # never faster than the rate allows, whatever interval was asked for
+        rate = self.request.settings.ceiling or self.request.settings.rate
+        interval = max(watch.interval, len(by_text) * 1_000_000_000 // rate)
+        ports: list[_sweep.Port] = []
+        lanes: list[_watch.WatchLane] = []
+        drops = 0
+        started_at = self.clock.wall()
+        try:
+            for (index, ipv6), members in groups.items():
+                port = self._open_port(self.table.by_index[index], ipv6, True)
+                ports.append(port)
+                lanes.append(_watch.WatchLane(port, ipv6, self.table.by_index[index].mac, members))
+            _watch.run(lanes, self.clock, watch.duration, interval, watch.until)
+        finally:
+            for port in ports:
+                drops += port.drops()
+                port.close()
+        ended_at = self.clock.wall()
+        self.frames += sum(lane.frames for lane in lanes)
+        self.drops += drops
+        for target in targets:
+            story = by_text.get(target["address"])
+            target["watch"] = self._story(story, nodes, started_at) if story is not None else None
+        return {
+            "started_at": round(started_at / 1e9, 3),
+            "seconds": round((ended_at - started_at) / 1e9, 3),
+            "interval_ms": round(interval / 1e6, 1),
+            "local_drops": drops,
+        }
+
+    def _story(self, story: _watch.Watched, nodes: dict[bytes, str], started_at: int) -> dict[str, Any]:
+        by_text = {mac_text(mac): name for mac, name in nodes.items()}
+        events = []
+        for event in sorted(story.events, key=lambda one: int(one["wall"])):
+            told = {
+                "event": event["event"],
+                "at": round(event["wall"] / 1e9, 4),
+                "at_ms": round((event["wall"] - started_at) / 1e6, 2),
+                **{key: event[key] for key in event if key not in ("event", "wall")},
+            }
+            told["nodes"] = sorted({by_text[mac] for mac in event["macs"] if mac in by_text})
+            events.append(told)
+        return {
+            "before": sorted(mac_text(mac) for mac in story.before),
+            "after": sorted(mac_text(mac) for mac in story.answering),
+            "nodes_before": sorted({nodes[mac] for mac in story.before if mac in nodes}),
+            "nodes_after": sorted({nodes[mac] for mac in story.answering if mac in nodes}),
+            "changes": story.changes,
+            "announcements": {mac_text(mac): count for mac, count in sorted(story.announcements.items())},
+            "requests": story.requests,
+            "answered": story.answered,
+            "longest_gap_ms": round(story.longest_gap / 1e6, 2),
+            "events": events,
+        }
 
     def _without_raw(self, why: str) -> None:
         self.method = "neighbour"
@@ -298,7 +419,9 @@ class Probe:
             assert interface is not None
             if mac == interface.mac:
                 continue
-            query = _sweep.Query(place.address, self._frame_from(interface, place.address, source, forbidden, mac), only=mac)
+            query = _sweep.Query(
+                place.address, self._frame_from(interface, place.address, source, forbidden, mac), only=mac
+            )
             place.unicast.append((mac, query))
             groups.setdefault((interface.index, len(place.address) == 16), []).append(query)
         if groups:
@@ -310,7 +433,9 @@ class Probe:
                 request.settings.rate,
                 request.settings.ceiling,
             )
-            self._sweep([(self.table.by_index[index], ipv6, queries) for (index, ipv6), queries in groups.items()], settings)
+            self._go(
+                [(self.table.by_index[index], ipv6, queries) for (index, ipv6), queries in groups.items()], settings
+            )
 
     def _on_segment(self, mac: bytes, index: int) -> bool:
         """Whether a MAC was heard on that interface, or was given by the user (then it is asked everywhere)."""
@@ -328,7 +453,9 @@ class Probe:
             choice = self.places[address].choice
             if len(address) == (16 if ipv6 else 4) and choice.interface is not None and choice.interface.index == index:
                 return self.places[address]
-        address = socket.inet_pton(socket.AF_INET6 if ipv6 else socket.AF_INET, _DOCUMENTATION_NETWORKS[1 if ipv6 else 0])
+        address = socket.inet_pton(
+            socket.AF_INET6 if ipv6 else socket.AF_INET, _DOCUMENTATION_NETWORKS[1 if ipv6 else 0]
+        )
         interface = self.table.by_index[index]
         if address in self.places or interface.holds_network_of(address) >= 0:
             return None
@@ -346,6 +473,8 @@ class Probe:
             "count": answer.count,
             "broadcast": answer.broadcast,
         }
+        if self.request.conflict:
+            facts["announced"] = answer.announced
         if answer.ethernet_source != answer.mac:
             facts["ethernet_source"] = mac_text(answer.ethernet_source)
         if answer.source is not None:
@@ -354,9 +483,29 @@ class Probe:
         return facts
 
     def _answers_of(self, place: _Place, nodes: dict[bytes, str]) -> list[dict[str, Any]]:
+        found = self._bare_answers_of(place, nodes)
+        for answer in found:
+            if not answer["node"] and (self.request.nodes or self.request.conflict):
+                answer["vendor"] = self._vendor(answer["mac"])
+        return found
+
+    def _vendor(self, mac: str) -> str:
+        if mac not in self._vendors:
+            self._vendors[mac] = vendor_of(bytes.fromhex(mac.replace(":", "")))
+        return self._vendors[mac]
+
+    def _bare_answers_of(self, place: _Place, nodes: dict[bytes, str]) -> list[dict[str, Any]]:
         if place.choice.reason == "local":
             return [
-                {"mac": mac_text(mac), "node": nodes.get(mac, ""), "rtt_us": None, "late_us": 0, "count": 0, "broadcast": False, "local": True}
+                {
+                    "mac": mac_text(mac),
+                    "node": nodes.get(mac, ""),
+                    "rtt_us": None,
+                    "late_us": 0,
+                    "count": 0,
+                    "broadcast": False,
+                    "local": True,
+                }
                 for mac in self._macs_of(place)
             ]
         if place.touched is not None:
@@ -375,17 +524,21 @@ class Probe:
                     "fresh": touch.fresh,
                 }
             ]
-        return [self._answer_facts(answer, nodes) for answer in sorted(place.answers.values(), key=lambda one: one.late)]
+        answers = list(place.answers.values())
+        if len(answers) > 1:
+            answers.sort(key=lambda one: one.late)
+        return [self._answer_facts(answer, nodes) for answer in answers]
 
     def _result(self, nodes: dict[bytes, str]) -> dict[str, Any]:
         request = self.request
         by_text = {mac_text(mac): name for mac, name in nodes.items()}
         node_facts, unresolved = self._node_facts(by_text)
+        known = {one.address for one in request.wanted} | {a for node in request.nodes for a in node.addresses}
         proxies = sorted(
             {
                 mac
                 for address, place in self.places.items()
-                if address in request.canaries or address not in self._known
+                if address in request.canaries or address not in known
                 for mac in [*place.answers, *(mac for mac, query in place.unicast if query.answers)]
             }
         )
@@ -397,14 +550,20 @@ class Probe:
                 f"This host's kernel dropped {self.drops} answers before they were read, so silence may be our own loss. Ask fewer addresses at "
                 "once, or lower rate and burst."
             )
-        if is_node and not request.conflict and any(target["outcome"] in ("silent", "other-node") for target in targets):
+        if (
+            is_node
+            and not request.conflict
+            and any(target["outcome"] in ("silent", "other-node") for target in targets)
+        ):
             self.reasons.append(
                 f"This host is node {', '.join(is_node)} itself: what its own speaker answers never reaches the wire here. Probe from a host "
                 "that is no node."
             )
         off = [target["address"] for target in targets if target["outcome"] == "not-asked"]
         if off:
-            self.reasons.append(f"{len(off)} of {len(targets)} addresses could not be asked from here: {', '.join(off[:5])}{' …' if len(off) > 5 else ''}.")
+            self.reasons.append(
+                f"{len(off)} of {len(targets)} addresses could not be asked from here: {', '.join(off[:5])}{' …' if len(off) > 5 else ''}."
+            )
         unproven = [t["address"] for t in targets if t["outcome"] != "not-asked" and not t["conclusive"]]
         if unproven and not self.reasons:
             self.reasons.append(
@@ -432,10 +591,6 @@ class Probe:
             },
         }
 
-    @property
-    def _known(self) -> set[bytes]:
-        return {one.address for one in self.request.wanted} | {a for node in self.request.nodes for a in node.addresses}
-
     def _node_facts(self, by_text: dict[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
         """The nodes' own addresses, and the names of nodes of which no MAC is known."""
         facts = []
@@ -455,7 +610,8 @@ class Probe:
                         "answered": bool(macs),
                         "macs": macs,
                         "reason": place.choice.reason,
-                        "message": place.choice.message or ("" if macs else f"{address_text(address)} of node {node.name} does not answer."),
+                        "message": place.choice.message
+                        or ("" if macs else f"{address_text(address)} of node {node.name} does not answer."),
                     }
                 )
             if not known:
@@ -519,7 +675,7 @@ class Probe:
                 }
                 for mac, query in place.unicast
             ],
-            "proxy": any(mac_text(mac) in macs for mac in proxies),
+            "proxy": bool(proxies) and any(mac_text(mac) in macs for mac in proxies),
             "tries": tries,
             "outcome": word,
             "conclusive": conclusive,
@@ -531,6 +687,3 @@ class Probe:
 def probe(request: Request) -> dict[str, Any]:
     """Sweep once on this host's real interfaces."""
     return Probe(request).run()
-
-
-__all__ = ["HOW_TO_GET_RIGHTS", "Probe", "Request", "WireError", "probe"]

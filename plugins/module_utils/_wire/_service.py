@@ -21,14 +21,29 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _x509
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import to_address
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import (
+    to_address,
+)
 
 FAILURES = ("refused", "timeout", "unreachable", "reset", "closed", "tls", "status", "body", "protocol", "dns", "local")
 PROTOCOLS = ("tcp", "udp", "tls", "http", "https")
 DEFAULT_PORT = {"http": 80, "https": 443, "tls": 443}
 _HEAD_LIMIT = 64 << 10
 _UNREACHABLE = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN))
-_LOCAL = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EPERM, errno.EACCES, errno.ENODEV, errno.EINVAL))
+_LOCAL = frozenset(
+    (
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EADDRNOTAVAIL,
+        errno.EADDRINUSE,
+        errno.EPERM,
+        errno.EACCES,
+        errno.ENODEV,
+        errno.EINVAL,
+    )
+)
 
 
 class Check:
@@ -121,15 +136,27 @@ def _failure(check: Check, error: OSError, doing: str) -> Failure:
     """The failure that an OSError of a socket call means."""
     where = _where(check)
     if isinstance(error, (socket.timeout, TimeoutError)) or error.errno == errno.ETIMEDOUT:
-        return Failure("timeout", f"{where}: no answer within {check.timeout:g} s while {doing}: dropped on the way (firewall, no route back, no endpoint)")
+        return Failure(
+            "timeout",
+            f"{where}: no answer within {check.timeout:g} s while {doing}: dropped on the way (firewall, no route back, no endpoint)",
+        )
     if error.errno == errno.ECONNREFUSED:
-        return Failure("refused", f"{where}: refused: the address is there, but nothing listens on the port (no ready endpoint, or kube-proxy doesn't know the Service)")
+        return Failure(
+            "refused",
+            f"{where}: refused: the address is there, but nothing listens on the port (no ready endpoint, or kube-proxy doesn't know the Service)",
+        )
     if error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED):
         return Failure("reset", f"{where}: connection reset while {doing}")
     if error.errno in _UNREACHABLE:
-        return Failure("unreachable", f"{where}: {error.strerror}: nobody answers ARP or neighbour discovery for it, or a router has no way to it")
+        return Failure(
+            "unreachable",
+            f"{where}: {error.strerror}: nobody answers ARP or neighbour discovery for it, or a router has no way to it",
+        )
     if error.errno in _LOCAL:
-        return Failure("local", f"{where}: this host cannot ask: {error.strerror}. Look at source, interface, concurrency and this host's limits (ulimit -n)")
+        return Failure(
+            "local",
+            f"{where}: this host cannot ask: {error.strerror}. Look at source, interface, concurrency and this host's limits (ulimit -n)",
+        )
     return Failure("local" if error.errno is None else "reset", f"{where}: {error.strerror or error} while {doing}")
 
 
@@ -139,9 +166,13 @@ def _open(check: Check, deadline: _Deadline) -> tuple[socket.socket, Any]:
     literal = to_address(check.address.partition("%")[0]) is not None
     try:
         flags = socket.AI_NUMERICHOST if literal else 0
-        family, _kind, protocol, _name, destination = socket.getaddrinfo(check.address, check.port, 0, kind, 0, flags)[0]
+        family, _kind, protocol, _name, destination = socket.getaddrinfo(check.address, check.port, 0, kind, 0, flags)[
+            0
+        ]
     except (socket.gaierror, UnicodeError) as error:
-        raise Failure("dns", f"the name {check.address!r} is not found: {error}. Check it with: getent ahosts {check.address}") from error
+        raise Failure(
+            "dns", f"the name {check.address!r} is not found: {error}. Check it with: getent ahosts {check.address}"
+        ) from error
     try:
         connection = socket.socket(family, kind, protocol)
     except OSError as error:
@@ -149,7 +180,9 @@ def _open(check: Check, deadline: _Deadline) -> tuple[socket.socket, Any]:
     try:
         if check.interface:
             if not hasattr(socket, "SO_BINDTODEVICE"):
-                raise Failure("local", "interface: this system cannot bind a connection to an interface; use source instead")
+                raise Failure(
+                    "local", "interface: this system cannot bind a connection to an interface; use source instead"
+                )
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, check.interface.encode() + b"\0")
         if check.source:
             connection.bind((check.source, 0))
@@ -159,8 +192,12 @@ def _open(check: Check, deadline: _Deadline) -> tuple[socket.socket, Any]:
         if isinstance(error, Failure):
             raise
         # OSError also covers socket.gaierror: a source that is no address
-        wish = ", ".join(f"{word} {text}" for word, text in (("source", check.source), ("interface", check.interface)) if text)
-        raise Failure("local", f"{_where(check)}: cannot be asked from {wish}: {error.strerror or error}. See: ip addr show") from error
+        wish = ", ".join(
+            f"{word} {text}" for word, text in (("source", check.source), ("interface", check.interface)) if text
+        )
+        raise Failure(
+            "local", f"{_where(check)}: cannot be asked from {wish}: {error.strerror or error}. See: ip addr show"
+        ) from error
     return connection, destination
 
 
@@ -324,7 +361,10 @@ def _http(check: Check, connection: socket.socket, result: dict[str, Any], deadl
             break
         if len(reader.data) > _HEAD_LIMIT or not reader.more("waiting for the HTTP answer"):
             if not reader.data:
-                raise Failure("closed", f"{_where(check)}: the connection was closed without an answer to {check.method} {check.path}")
+                raise Failure(
+                    "closed",
+                    f"{_where(check)}: the connection was closed without an answer to {check.method} {check.path}",
+                )
             raise Failure("protocol", f"{_where(check)}: what came back is not HTTP: {reader.data[:60]!r}")
     status, reason, headers, start = head
     result["http_status"] = status
@@ -335,7 +375,11 @@ def _http(check: Check, connection: socket.socket, result: dict[str, Any], deadl
             result[name] = headers[header]
     if not any(low <= status <= high for low, high in check.status):
         wished = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in check.status)
-        raise Failure("status", f"{_where(check)}: {check.method} {check.path} gives HTTP status {status} {reason}".rstrip() + f", expected {wished}")
+        raise Failure(
+            "status",
+            f"{_where(check)}: {check.method} {check.path} gives HTTP status {status} {reason}".rstrip()
+            + f", expected {wished}",
+        )
     if check.body is not None:
         reader.data = reader.data[start:]
         _body(check, reader, headers, result)
@@ -347,7 +391,9 @@ def _body(check: Check, reader: _Reader, headers: dict[str, str], result: dict[s
     length_text = headers.get("content-length", "")
     length = int(length_text) if length_text.isdigit() and len(length_text) < 16 else None
     while True:
-        body, complete = unchunk(reader.data) if chunked else (reader.data, length is not None and len(reader.data) >= length)
+        body, complete = (
+            unchunk(reader.data) if chunked else (reader.data, length is not None and len(reader.data) >= length)
+        )
         if check.body.search(body):
             result["body_matched"] = True
             return
@@ -356,7 +402,8 @@ def _body(check: Check, reader: _Reader, headers: dict[str, str], result: dict[s
     result["body_matched"] = False
     result["body_start"] = body[:200].decode("utf-8", "replace")
     raise Failure(
-        "body", f"{_where(check)}: the body of {check.path} ({len(body)} octets) has nothing that matches {check.body.pattern.decode('utf-8', 'replace')!r}"
+        "body",
+        f"{_where(check)}: the body of {check.path} ({len(body)} octets) has nothing that matches {check.body.pattern.decode('utf-8', 'replace')!r}",
     )
 
 
@@ -378,7 +425,10 @@ def _udp(check: Check, connection: socket.socket, result: dict[str, Any], deadli
     result["reply_octets"] = len(data)
     if check.reply is not None and not check.reply.search(data):
         result["body_start"] = data[:200].decode("utf-8", "replace")
-        raise Failure("body", f"{_where(check)}: the datagram that came back does not match {check.reply.pattern.decode('utf-8', 'replace')!r}")
+        raise Failure(
+            "body",
+            f"{_where(check)}: the datagram that came back does not match {check.reply.pattern.decode('utf-8', 'replace')!r}",
+        )
 
 
 def _attempt(check: Check) -> dict[str, Any]:
@@ -433,8 +483,69 @@ def check_once(check: Check) -> dict[str, Any]:
     }
 
 
-def check_all(checks: list[Check], concurrency: int) -> list[dict[str, Any]]:
-    """All services, at most ``concurrency`` at a time; results in the order of ``checks``."""
+def watch_once(check: Check, duration: float, interval: float) -> dict[str, Any]:
+    """One service, asked every ``interval`` for ``duration`` (seconds): the last attempt's result, and when there was no answer."""
+    begun = time.monotonic_ns()
+    end = begun + int(duration * 1e9)
+    attempts = answered = 0
+    last_ok = begun
+    failure = ""
+    outages: list[dict[str, Any]] = []
+
+    def note(now: int, at_end: bool) -> None:
+        outages.append(
+            {
+                "from_ms": round((last_ok - begun) / 1e6, 1),
+                "to_ms": round((now - begun) / 1e6, 1),
+                "ms": round((now - last_ok) / 1e6, 1),
+                "failure": failure,
+                "at_end": at_end,
+            }
+        )
+
+    while True:
+        started = time.monotonic_ns()
+        result = _attempt(check)
+        now = time.monotonic_ns()
+        attempts += 1
+        if result["ok"]:
+            answered += 1
+            if failure:
+                note(now, False)
+            failure = ""
+            last_ok = now
+        elif not failure:
+            failure = result["failure"]
+        pause = min(started + int(interval * 1e9), end) - time.monotonic_ns()
+        if time.monotonic_ns() >= end:
+            break
+        if pause > 0:
+            time.sleep(pause / 1e9)
+        if time.monotonic_ns() >= end:
+            break
+    if failure:
+        note(time.monotonic_ns(), True)
+    return {
+        "name": check.name,
+        "address": check.address,
+        "port": check.port,
+        "protocol": check.protocol,
+        **result,
+        "attempts": attempts,
+        "answered": answered,
+        "outages": outages,
+        "longest_outage_ms": max([outage["ms"] for outage in outages], default=0.0),
+        "elapsed_ms": _milliseconds(begun),
+    }
+
+
+def check_all(
+    checks: list[Check], concurrency: int, duration: float = 0.0, interval: float = 0.1
+) -> list[dict[str, Any]]:
+    """All services, at most ``concurrency`` at a time; results in the order of ``checks``.
+
+    :param duration: seconds to keep asking (see :func:`watch_once`); 0 to ask once, with retries
+    """
     results: list[dict[str, Any]] = [{} for _unused in checks]
     waiting = deque(range(len(checks)))
     errors: list[BaseException] = []
@@ -446,7 +557,8 @@ def check_all(checks: list[Check], concurrency: int) -> list[dict[str, Any]]:
             except IndexError:
                 return
             try:
-                results[index] = check_once(checks[index])
+                check = checks[index]
+                results[index] = watch_once(check, duration, interval) if duration else check_once(check)
             except BaseException as error:  # noqa: B036  a thread must not swallow what it can't handle
                 errors.append(error)
                 return

@@ -19,7 +19,7 @@ import time
 from collections import deque
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _arp, _ndp
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._pace import Pacer
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._pace import Flyer, Pacer
 
 MILLISECOND = 1_000_000
 
@@ -76,9 +76,10 @@ class Answer:
     :ivar count: frames with the same MAC
     :ivar broadcast: the answer was sent to everybody
     :ivar flags: IPv6: the set of ``router solicited override``
+    :ivar announced: it was no answer to us but an announcement, or another host's probe (only a listening lane hears these)
     """
 
-    __slots__ = ("broadcast", "count", "ethernet_source", "flags", "late", "mac", "rtt", "source")
+    __slots__ = ("announced", "broadcast", "count", "ethernet_source", "flags", "late", "mac", "rtt", "source")
 
     def __init__(
         self,
@@ -89,7 +90,9 @@ class Answer:
         late: int,
         broadcast: bool,
         flags: tuple[str, ...] = (),
+        announced: bool = False,
     ) -> None:
+        self.announced = announced
         self.mac = mac
         self.ethernet_source = ethernet_source
         self.source = source
@@ -100,31 +103,32 @@ class Answer:
         self.flags = flags
 
 
-class Query:
+class Query(Flyer):
     """One address to ask: ``frame`` goes out, answers for ``address`` come back.
 
     ``only`` (a MAC) makes it a question to one host: answers of others are none of its own.
     """
 
-    __slots__ = ("address", "answers", "first_wall", "frame", "outstanding", "sent", "tries", "wall", "only")
+    __slots__ = ("address", "answers", "first_wall", "frame", "only", "tries", "wall")
 
     def __init__(self, address: bytes, frame: bytes, only: bytes | None = None) -> None:
+        super().__init__()
         self.address = address
         self.frame = frame
         self.only = only
         self.tries = 0
-        self.sent = 0
         self.wall = 0
         self.first_wall = 0
-        self.outstanding = False
         self.answers: dict[bytes, Answer] = {}
 
 
 class Port:
-    """What a lane needs of a socket (see ``_packet.PacketPort``); tests give it a made-up network."""
+    """What a lane needs of a socket (see ``_packet.PacketPort``); tests give it a made-up network.
 
-    name: str
-    send_errors: int
+    :ivar send_errors: frames that the kernel refused to send (full queue); each was tried again
+    """
+
+    send_errors = 0
 
     def send(self, frame: bytes) -> bool:
         raise NotImplementedError
@@ -136,6 +140,9 @@ class Port:
         raise NotImplementedError
 
     def fileno(self) -> int:
+        raise NotImplementedError
+
+    def close(self) -> None:
         raise NotImplementedError
 
 
@@ -163,16 +170,30 @@ class Lane:
     silent get two further rounds: their questions may have been lost in the same full queue.
     """
 
-    def __init__(self, port: Port, ipv6: bool, queries: list[Query], settings: Settings, now: int) -> None:
+    def __init__(
+        self,
+        port: Port,
+        ipv6: bool,
+        queries: list[Query],
+        settings: Settings,
+        now: int,
+        listen: bool = False,
+        own_mac: bytes = b"",
+    ) -> None:
+        """
+        :param listen: also hear announcements and other hosts' probes for the addresses (RFC 5227 section 2.1.1)
+        :param own_mac: ours, whose frames are not to be taken for a conflict
+        """
         self.port = port
         self.queries = queries
         self.settings = settings
         self.frames = 0
-        self.answered = 0
         self.malformed = 0
         self.slow = False
         self.rounds = 0
         self._ipv6 = ipv6
+        self._listen = listen
+        self._own_mac = own_mac
         self._quick = 0
         self._last_answer = 0
         self._last_sent = now
@@ -180,7 +201,6 @@ class Lane:
         self._unicast = any(q.only is not None for q in queries)
         self._pacer = Pacer(settings.burst, settings.rate, settings.ceiling, now)
         self._queues: list[deque[tuple[int, Query]]] = [deque((now, q) for q in _spread(queries))]
-        self._silent = len(queries)
 
     # -- sending
 
@@ -189,19 +209,18 @@ class Lane:
         self._pacer.rate = self._rate(now)
         for _unused in range(_BATCH):
             queue = self._due(now)
-            if queue is None or not self._pacer.take(now):
+            if queue is None or not self._pacer.take(queue[0][1], now):
                 return False
             _due, query = queue.popleft()
             wall = clock.wall()
             if not self.port.send(query.frame):
+                self._pacer.credit(query)
                 queue.appendleft((now + MILLISECOND, query))
                 return False
             self.frames += 1
-            query.sent = now
             query.wall = wall
             if query.tries == 0:
                 query.first_wall = wall
-            query.outstanding = True
             query.tries += 1
             self._last_sent = now
             self.rounds = max(self.rounds, query.tries)
@@ -277,24 +296,43 @@ class Lane:
 
     def _reply(self, frame: bytes, now: int, wall: int) -> None:
         packet = _arp.parse(frame)
-        if packet is None or packet.operation != _arp.REPLY:
+        if packet is None or not (self._listen or packet.operation == _arp.REPLY):
             self.malformed += 1
             return
-        query = self._find(packet.sender_address, packet.sender_mac)
+        address, announced = packet.sender_address, False
+        if self._listen:
+            if packet.sender_mac == self._own_mac:
+                return
+            announced = packet.operation != _arp.REPLY or packet.target_mac != self._own_mac
+            if address == _arp.UNSPECIFIED and packet.operation == _arp.REQUEST:
+                address = packet.target_address  # somebody else is about to take it
+        query = self._find(address, packet.sender_mac)
         if query is not None:
             broadcast = packet.ethernet_destination == _arp.BROADCAST
-            self._note(query, packet.sender_mac, packet.ethernet_source, None, broadcast, (), now, wall)
+            self._note(query, packet.sender_mac, packet.ethernet_source, None, broadcast, (), announced, now, wall)
 
     def _advertisement(self, frame: bytes, now: int, wall: int) -> None:
         packet = _ndp.parse(frame)
         if packet is None:
             self.malformed += 1
             return
+        if not (self._listen or packet.solicited) or packet.mac == self._own_mac:
+            return
         query = self._find(packet.target, packet.mac)
         if query is not None:
             flags = tuple(name for name in ("router", "solicited", "override") if getattr(packet, name))
             broadcast = packet.ethernet_destination[0] & 1 == 1
-            self._note(query, packet.mac, packet.ethernet_source, packet.source, broadcast, flags, now, wall)
+            self._note(
+                query,
+                packet.mac,
+                packet.ethernet_source,
+                packet.source,
+                broadcast,
+                flags,
+                not packet.solicited,
+                now,
+                wall,
+            )
 
     def _find(self, address: bytes, mac: bytes) -> Query | None:
         if self._unicast:
@@ -309,31 +347,29 @@ class Lane:
         source: bytes | None,
         broadcast: bool,
         flags: tuple[str, ...],
+        announced: bool,
         now: int,
         wall: int,
     ) -> None:
-        if query.tries == 0:
-            return  # somebody announces what we have not asked for yet
+        if query.tries == 0 and not announced:
+            return  # an answer to an earlier question of this host, not to ours
         known = query.answers.get(mac)
         if known is not None:
             known.count += 1
         else:
             delay = wall - query.wall
-            rtt = delay if delay >= 0 else None
-            if not query.answers:
-                self._silent -= 1
-                self.answered += 1
-            query.answers[mac] = Answer(mac, ethernet_source, source, rtt, max(0, wall - query.first_wall), broadcast, flags)
-            if query.outstanding:
+            rtt = delay if delay >= 0 and not announced else None
+            late = max(0, wall - query.first_wall) if query.tries else 0
+            query.answers[mac] = Answer(mac, ethernet_source, source, rtt, late, broadcast, flags, announced)
+            if len(query.answers) == 1 and query.tries and not announced:
                 # from the first request on: that an address needed a second one shows loss just as lateness does
                 if wall - query.first_wall > _LATE:
                     self.slow = True
                 else:
                     self._quick += 1
         self._last_answer = now
-        if query.outstanding:
-            query.outstanding = False
-            self._pacer.credit()
+        if query.outstanding and not announced:
+            self._pacer.credit(query)
 
 
 def _spread(queries: list[Query]) -> list[Query]:
@@ -368,7 +404,7 @@ def run(lanes: list[Lane], clock: Clock) -> None:
         for lane in active:
             now = clock.now()
             more = lane.send(now, clock) or more
-            for _unused in range(4 * _BATCH):
+            for _once in range(4 * _BATCH):
                 if not lane.receive(clock.now(), clock.wall()):
                     break
             else:

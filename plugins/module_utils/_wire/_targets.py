@@ -11,10 +11,17 @@ Accepted, each alone or in a list: an address, a range ``a-b``, a prefix ``a/n``
 
 from __future__ import annotations
 
-from typing import Any
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import (
+    TargetError,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import (
+    to_address,
+    to_mac,
+)
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import TargetError
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import to_address, to_mac
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without 8 ms of importing typing
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Wanted:
@@ -59,7 +66,9 @@ def _span(text: str) -> tuple[int, int, int]:
         network_text, _slash, length_text = text.partition("/")
         network = to_address(network_text)
         if network is None or not length_text.isdigit() or int(length_text) > len(network) * 8:
-            raise TargetError(f"targets: {text!r} is no prefix of addresses. Write it like 192.168.7.0/24 or fd00:192:168:7::/120.")
+            raise TargetError(
+                f"targets: {text!r} is no prefix of addresses. Write it like 192.168.7.0/24 or fd00:192:168:7::/120."
+            )
         host_bits = len(network) * 8 - int(length_text)
         first = int.from_bytes(network, "big") >> host_bits << host_bits
         return first, first + (1 << host_bits) - 1, len(network)
@@ -94,7 +103,11 @@ def _texts(item: dict[str, Any]) -> list[str]:
         return [str(one) for one in spec["addresses"]]
     if isinstance(status, dict):
         if isinstance(status.get("addresses"), list):
-            return [str(one.get("address")) for one in status["addresses"] if to_address(str(one.get("address"))) is not None]
+            return [
+                str(one.get("address"))
+                for one in status["addresses"]
+                if to_address(str(one.get("address"))) is not None
+            ]
         ingress = (status.get("loadBalancer") or {}).get("ingress") or []
         return [str(one["ip"]) for one in ingress if isinstance(one, dict) and one.get("ip")]
     raise TargetError(
@@ -112,7 +125,7 @@ def parse_targets(raw: object, limit: int, exclude: object = None, allow_none: b
     :raises TargetError: unreadable, none at all, or more than ``limit``
     """
     entries = list(raw) if isinstance(raw, (list, tuple)) else [raw]
-    out = []
+    out: list[tuple[int, int, int]] = []
     for entry in exclude if isinstance(exclude, (list, tuple)) else []:
         out.extend(_span(text) for text in (_texts(entry) if isinstance(entry, dict) else [str(entry)]))
     wanted: dict[bytes, Wanted] = {}

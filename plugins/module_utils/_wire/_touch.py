@@ -19,7 +19,9 @@ import struct
 import time
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _netlink
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import address_text
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import (
+    address_text,
+)
 
 # The neighbour table holds 1024 entries by default (net.ipv4.neigh.default.gc_thresh3).
 _CHUNK = 200

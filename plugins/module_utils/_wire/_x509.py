@@ -108,7 +108,13 @@ def _time(tag: int, content: bytes) -> datetime | None:
         return None
     try:
         return datetime(
-            int(text[0:4]), int(text[4:6]), int(text[6:8]), int(text[8:10]), int(text[10:12]), int(text[12:14]), tzinfo=timezone.utc
+            int(text[0:4]),
+            int(text[4:6]),
+            int(text[6:8]),
+            int(text[8:10]),
+            int(text[10:12]),
+            int(text[12:14]),
+            tzinfo=timezone.utc,
         )
     except ValueError:
         return None
@@ -127,7 +133,9 @@ def _alternative_names(extensions: bytes) -> list[str]:
                     if tag == 0x82:
                         names.append(content.decode("ascii", "replace"))
                     elif tag == 0x87 and len(content) in (4, 16):
-                        names.append(socket.inet_ntop(socket.AF_INET if len(content) == 4 else socket.AF_INET6, content))
+                        names.append(
+                            socket.inet_ntop(socket.AF_INET if len(content) == 4 else socket.AF_INET6, content)
+                        )
     return names
 
 

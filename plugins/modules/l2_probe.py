@@ -504,6 +504,7 @@ node_addresses:
       interface: eth0
       answered: true
       macs: ['52:54:00:12:34:56']
+      duplicate: false
       reason: ''
       message: ''
 proxies:

@@ -185,9 +185,10 @@ class Probe:
             if request.fallback == "fail":
                 raise
             self._without_raw(str(error))
-        nodes = self._nodes()
+        nodes = self._nodes(frozenset())
         if self.method == "raw" and not request.conflict:
             self._ask_alone(nodes, source)
+            nodes = self._nodes(self._proxies())
         result = self._result(nodes)
         if request.watch is not None:
             result["watch"] = self._follow(request.watch, result["targets"], nodes, source)
@@ -366,8 +367,8 @@ class Probe:
             return [place.touched.mac] if place.touched.mac is not None else []
         return list(place.answers)
 
-    def _nodes(self) -> dict[bytes, str]:
-        """MAC -> node. A MAC that answers for addresses of two nodes (a proxy, a router) names neither."""
+    def _nodes(self, proxies: frozenset[bytes]) -> dict[bytes, str]:
+        """MAC -> node. A MAC that answers for addresses of two nodes, or for those of nobody (``proxies``), names none."""
         claims: dict[bytes, set[str]] = {}
         for node in self.request.nodes:
             for mac in node.macs:
@@ -375,7 +376,17 @@ class Probe:
             for address in node.addresses:
                 for mac in self._macs_of(self.places[address]):
                     claims.setdefault(mac, set()).add(node.name)
-        return {mac: next(iter(names)) for mac, names in claims.items() if len(names) == 1}
+        return {mac: next(iter(names)) for mac, names in claims.items() if len(names) == 1 and mac not in proxies}
+
+    def _proxies(self) -> frozenset[bytes]:
+        """MACs that answered for a canary: to broadcast, or when asked alone."""
+        known = {one.address for one in self.request.wanted} | {a for node in self.request.nodes for a in node.addresses}
+        return frozenset(
+            mac
+            for address, place in self.places.items()
+            if address in self.request.canaries or address not in known
+            for mac in [*place.answers, *(mac for mac, query in place.unicast if query.answers)]
+        )
 
     def _ask_alone(self, nodes: dict[bytes, str], source: bytes) -> None:
         """The second phase: the same questions to one MAC each.
@@ -407,6 +418,12 @@ class Probe:
             if request.nodes:
                 key = (interface.index, len(one.address) == 16)
                 strangers.setdefault(key, set()).update(mac for mac in macs if mac not in nodes)
+        for node in request.nodes:
+            for address in node.addresses:
+                place = self.places[address]
+                if len(place.answers) > 1 and place.choice.interface is not None:
+                    key = (place.choice.interface.index, len(address) == 16)
+                    strangers.setdefault(key, set()).update(place.answers)
         for (index, ipv6), macs in strangers.items():
             # a proxy answers unicast at once, while it may delay its answer to broadcast by 800 ms (net.ipv4.neigh.*.proxy_delay)
             canary = self._canary(index, ipv6)
@@ -533,15 +550,7 @@ class Probe:
         request = self.request
         by_text = {mac_text(mac): name for mac, name in nodes.items()}
         node_facts, unresolved = self._node_facts(by_text)
-        known = {one.address for one in request.wanted} | {a for node in request.nodes for a in node.addresses}
-        proxies = sorted(
-            {
-                mac
-                for address, place in self.places.items()
-                if address in request.canaries or address not in known
-                for mac in [*place.answers, *(mac for mac, query in place.unicast if query.answers)]
-            }
-        )
+        proxies = sorted(self._proxies())
         own_macs = {mac_text(interface.mac) for interface in self.table.interfaces if len(interface.mac) == 6}
         is_node = sorted({name for mac, name in by_text.items() if mac in own_macs})
         targets = [self._target(one, nodes, by_text, not unresolved, is_node, proxies) for one in request.wanted]
@@ -609,6 +618,7 @@ class Probe:
                         "interface": place.choice.interface.name if place.choice.interface is not None else "",
                         "answered": bool(macs),
                         "macs": macs,
+                        "duplicate": len(macs) > 1,
                         "reason": place.choice.reason,
                         "message": place.choice.message
                         or ("" if macs else f"{address_text(address)} of node {node.name} does not answer."),

@@ -12,21 +12,27 @@ version_added: 1.0.0
 author:
   - l2ops.metallb contributors (@l2ops)
 description:
-  - Sends ARP requests (IPv4) and neighbour solicitations (IPv6) for any number of addresses at once, and returns everybody who
+  - Sends ARP requests (IPv4) and neighbour solicitations (IPv6) for any number of addresses at once, and returns
+    everybody who
     answers, with times and with the node that each answer comes from.
-  - This is proof from the wire. The API says which node I(should) announce an address (and C(ServiceL2Status) is wrong at times);
+  - This is proof from the wire. The API says which node I(should) announce an address (and C(ServiceL2Status) is wrong
+    at times);
     this module says which one does, and whether anybody else does too.
-  - It waits for late second answers, so that an address held by two hosts is seen; it never claims an address itself, and it
+  - It waits for late second answers, so that an address held by two hosts is seen; it never claims an address itself,
+    and it
     paces itself by the answers, for a speaker drops what exceeds its queue of 256 frames.
-  - Run it on a Linux host of the same network segment that is B(not) a node of the cluster (group C(metallb_probes)); only
+  - Run it on a Linux host of the same network segment that is B(not) a node of the cluster (group C(metallb_probes));
+    only
     the Python standard library is needed there.
   - It changes nothing, so it runs in check mode as well.
 options:
   targets:
     description:
       - What to ask for. Each entry is an address (V(192.168.7.203)), a range (V(192.168.7.200-192.168.7.250)), a prefix
-        (V(192.168.7.0/24)), a dict with C(address) or C(addresses) (and, if you like, C(name), which comes back in the result,
-        and C(node), the node that should answer), or a Kubernetes object as C(kubernetes.core.k8s_info) returns it, of kind
+        (V(192.168.7.0/24)), a dict with C(address) or C(addresses) (and, if you like, C(name), which comes back in the
+        result,
+        and C(node), the node that should answer), or a Kubernetes object as C(kubernetes.core.k8s_info) returns it, of
+        kind
         IPAddressPool (all its addresses) or Service (those that it was given).
       - Each address is asked for once, however often it is named.
     type: list
@@ -34,16 +40,19 @@ options:
     required: true
   exclude:
     description:
-      - Addresses not to ask for, in the same forms as O(targets); for instance those already given to services, when the rest of a
+      - Addresses not to ask for, in the same forms as O(targets); for instance those already given to services, when
+        the rest of a
         pool must be free.
     type: list
     elements: raw
     default: []
   nodes:
     description:
-      - The nodes of the cluster, to tell whose MAC an answer carries. Their own addresses are asked in the same sweep, so
+      - The nodes of the cluster, to tell whose MAC an answer carries. Their own addresses are asked in the same sweep,
+        so
         this needs no access to the nodes.
-      - A list of dicts with C(name) and C(addresses) (and C(macs) for interfaces of a node that its addresses don't show), or of
+      - A list of dicts with C(name) and C(addresses) (and C(macs) for interfaces of a node that its addresses don't
+        show), or of
         Kubernetes Nodes, or a dict of name to address or addresses.
       - Without it, no answer can be called foreign.
     type: raw
@@ -55,9 +64,12 @@ options:
   mode:
     description:
       - V(sweep) asks for addresses that should be answered, each by one node.
-      - V(conflict) asks for addresses that should B(not) be answered, before a pool is made or enlarged, by the probe of RFC 5227 (sender
-        0.0.0.0), which changes nobody's ARP table. Announcements and other hosts' probes for an address count as use too.
-      - V(watch) keeps asking for O(duration) seconds and reports every change of MAC, every gratuitous announcement, and the
+      - V(conflict) asks for addresses that should B(not) be answered, before a pool is made or enlarged, by the probe
+        of RFC 5227 (sender
+        0.0.0.0), which changes nobody's ARP table. Announcements and other hosts' probes for an address count as use
+        too.
+      - V(watch) keeps asking for O(duration) seconds and reports every change of MAC, every gratuitous announcement,
+        and the
         longest silence, with times; for measuring a failover.
     type: str
     choices: [sweep, conflict, watch]
@@ -74,8 +86,10 @@ options:
     default: 100
   until:
     description:
-      - While O(mode=watch), end before O(duration) has passed as soon as every address has been answered by another MAC than at
-        the beginning (V(changed); 1.5 seconds more are watched then, for the announcements that follow), or is answered at all
+      - While O(mode=watch), end before O(duration) has passed as soon as every address has been answered by another MAC
+        than at
+        the beginning (V(changed); 1.5 seconds more are watched then, for the announcements that follow), or is answered
+        at all
         (V(answered)).
     type: str
     choices: [duration, changed, answered]
@@ -86,71 +100,85 @@ options:
     type: str
   source:
     description:
-      - The sender address for IPv4 requests (or, if it is an IPv6 address, for solicitations). It must be this host's own, and none of those
+      - The sender address for IPv4 requests (or, if it is an IPv6 address, for solicitations). It must be this host's
+        own, and none of those
         asked for; V(0.0.0.0) asks without one. When left out, the interface's address in the network of the target.
     type: str
   timeout:
     description:
-      - Milliseconds to wait for an answer after the first, second, … request for an address. As many requests are sent as there are
+      - Milliseconds to wait for an answer after the first, second, … request for an address. As many requests are sent
+        as there are
         entries.
       - The default is V([100, 150, 300]), and V([500, 1000, 1000]) with O(mode=conflict).
     type: list
     elements: int
   retries:
     description:
-      - How many more requests are sent to an address that doesn't answer. The last entry of O(timeout) is repeated as needed.
+      - How many more requests are sent to an address that doesn't answer. The last entry of O(timeout) is repeated as
+        needed.
       - The default is as many as O(timeout) has further entries.
     type: int
   duplicate_window:
     description:
-      - Milliseconds to listen for further answers after the last request, though every address was answered. A second host that is slower
+      - Milliseconds to listen for further answers after the last request, though every address was answered. A second
+        host that is slower
         than the first shows only then.
     type: int
     default: 250
   burst:
     description:
-      - Frames that may be sent ahead of the answers. MetalLB's speaker has a queue of 256 frames, which other hosts' broadcasts fill too.
+      - Frames that may be sent ahead of the answers. MetalLB's speaker has a queue of 256 frames, which other hosts'
+        broadcasts fill too.
     type: int
     default: 100
   rate:
     description:
-      - Frames per second that may be sent beyond O(burst) though nobody answers. An answer makes room for a further frame at once, so
+      - Frames per second that may be sent beyond O(burst) though nobody answers. An answer makes room for a further
+        frame at once, so
         a network where everybody answers is swept as fast as it answers.
     type: int
     default: 1000
   fast_rate:
     description:
-      - The same as O(rate) as long as all answers come within 20 ms, which shows that no responder is behind. Set it to O(rate) to keep it
+      - The same as O(rate) as long as all answers come within 20 ms, which shows that no responder is behind. Set it to
+        O(rate) to keep it
         constant.
     type: int
     default: 5000
   max_rate:
     description:
       - Frames in any one second that are never exceeded, answers or not; V(0) for no such limit.
-      - For switch ports with ARP inspection, which shut the port at a limit that is often 15 per second. V(10) is safe there.
+      - For switch ports with ARP inspection, which shut the port at a limit that is often 15 per second. V(10) is safe
+        there.
     type: int
     default: 0
   unicast:
     description:
-      - Whether to ask each node alone as well. A speaker answers such a request only if it announces the address, and no broadcast
+      - Whether to ask each node alone as well. A speaker answers such a request only if it announces the address, and
+        no broadcast
         needs to get through, so this separates "nobody announces it" from "broadcast is lost on the way".
-      - V(auto) does so for addresses where the answers to broadcast leave a doubt (none, several, or not the expected one).
+      - V(auto) does so for addresses where the answers to broadcast leave a doubt (none, several, or not the expected
+        one).
     type: str
     choices: [auto, always, never]
     default: auto
   canary:
     description:
-      - Addresses that surely nobody has. Whoever answers for one of them is a proxy that answers for everything, and its other answers
+      - Addresses that surely nobody has. Whoever answers for one of them is a proxy that answers for everything, and
+        its other answers
         prove nothing.
-      - Without it, hosts that are no nodes but answer are asked alone for an address of the documentation networks (RFC 5737, RFC 3849).
+      - Without it, hosts that are no nodes but answer are asked alone for an address of the documentation networks (RFC
+        5737, RFC 3849).
     type: list
     elements: str
     default: []
   fallback:
     description:
       - What to do where raw sockets are forbidden (not root, a container without C(CAP_NET_RAW), no Linux).
-      - V(neighbour) makes the kernel ask, by sending an empty datagram, and reads its neighbour table. That shows one MAC per address at
-        most, so RV(conclusive) is then false and RV(inconclusive_reasons) says what could not be seen and how to get it.
+      - V(neighbour) makes the kernel ask, by sending an empty datagram, and reads its neighbour table. That shows one
+        MAC per address at
+        most, so RV(conclusive) is then false and RV(inconclusive_reasons) says what could not be seen and how to get
+        it.
       - V(fail) fails.
     type: str
     choices: [neighbour, fail]
@@ -162,7 +190,8 @@ options:
     default: 4096
   fail_on:
     description:
-      - V(error) fails when an address has another RV(targets[].outcome) than V(ok) (V(free) with O(mode=conflict)), or when that cannot be told. All
+      - V(error) fails when an address has another RV(targets[].outcome) than V(ok) (V(free) with O(mode=conflict)), or
+        when that cannot be told. All
         data is returned nevertheless.
       - V(never) leaves the judgement to the caller.
     type: str
@@ -173,7 +202,8 @@ extends_documentation_fragment:
   - l2ops.metallb.attributes.info
 notes:
   - Needs C(CAP_NET_RAW) on the host where it runs, that is C(become) in most cases; see O(fallback).
-  - ICMP (C(ping)) is no test for a MetalLB address; ARP and the service's own port (M(l2ops.metallb.service_probe)) are.
+  - ICMP (C(ping)) is no test for a MetalLB address; ARP and the service's own port (M(l2ops.metallb.service_probe))
+    are.
   - A node cannot see its own answers, so run it on a host that is no node. On a node, the result says so.
   - An address with C(tries) 3 and no answer has been asked 3 times; a single unanswered request proves nothing.
 seealso:
@@ -284,7 +314,8 @@ targets:
       type: int
       sample: null
     asked:
-      description: Whether it could be asked. False when it is not on link, or the interface cannot be used; then C(reason) and C(message) say why.
+      description: Whether it could be asked. False when it is not on link, or the interface cannot be used; then
+        C(reason) and C(message) say why.
       type: bool
       sample: true
     on_link:
@@ -308,7 +339,8 @@ targets:
           broadcast: false
       contains:
         mac:
-          description: The MAC that the answer claims (ARP sender hardware address, or target link-layer address option).
+          description: The MAC that the answer claims (ARP sender hardware address, or target link-layer address
+            option).
           type: str
           sample: 52:54:00:12:34:56
         node:
@@ -443,19 +475,25 @@ targets:
       type: bool
       sample: true
     reason:
-      description: Why it was not asked, or why silence proves nothing. V(not-on-link), V(no-route), V(local), V(interface), V(no-link-local), V(multicast) or empty.
+      description: Why it was not asked, or why silence proves nothing. V(not-on-link), V(no-route), V(local),
+        V(interface), V(no-link-local), V(multicast) or empty.
       type: str
       sample: ''
     watch:
       description:
-        - What happened to the address while it was watched; null when it could not be asked. The other entries of the target tell how it
+        - What happened to the address while it was watched; null when it could not be asked. The other entries of the
+          target tell how it
           was before.
-        - C(before) and C(after) are the MACs that answered at the beginning and at the end, C(nodes_before) and C(nodes_after) their nodes,
-          C(changes) how often other MACs answered than before, C(announcements) the number of gratuitous ones by MAC, C(requests) and
+        - C(before) and C(after) are the MACs that answered at the beginning and at the end, C(nodes_before) and
+          C(nodes_after) their nodes,
+          C(changes) how often other MACs answered than before, C(announcements) the number of gratuitous ones by MAC,
+          C(requests) and
           C(answered) how many were sent and answered, C(longest_gap_ms) the longest time without an answer.
-        - C(events) in order of time, each with C(event), C(at) (seconds since 1970), C(at_ms) (since the watch began), C(macs) and C(nodes).
+        - C(events) in order of time, each with C(event), C(at) (seconds since 1970), C(at_ms) (since the watch began),
+          C(macs) and C(nodes).
           V(announced), somebody announced the address, C(by) V(request), V(reply) or V(advertisement) (IPv6);
-          V(changed), other MACs answer than before (C(before)); V(answered), the first answer ever; V(lost), three requests in a row
+          V(changed), other MACs answer than before (C(before)); V(answered), the first answer ever; V(lost), three
+          requests in a row
           were not answered, C(at) is then the last answer; V(returned), the first answer after that, with C(gap_ms).
       returned: O(mode=watch)
       type: dict
@@ -528,7 +566,8 @@ interfaces:
       carrier: true
       addresses: [192.168.7.2/24]
 method:
-  description: V(raw) (own frames) or V(neighbour) (the kernel's neighbour table; see O(fallback)).
+  description: V(raw) (own frames), V(neighbour) (the kernel's neighbour table; see O(fallback)) or V(connection) (TCP, where there
+    is no such table to read).
   returned: always, unless the probe could not be done at all
   type: str
   sample: raw
@@ -549,7 +588,8 @@ inconclusive_reason:
   type: str
   sample: ''
 watch:
-  description: When the watch began (seconds since 1970), how long it was, how often each address was asked, and answers lost by this host.
+  description: When the watch began (seconds since 1970), how long it was, how often each address was asked, and answers
+    lost by this host.
   returned: O(mode=watch)
   type: dict
   sample:
@@ -564,8 +604,10 @@ started_at:
   sample: 1795470532.855
 statistics:
   description:
-    - What it took. Frames sent and answers counted; C(malformed) frames that were no answer by the rules of their protocol; C(local_drops), answers that this
-      host's kernel had to drop; C(send_errors), frames that had to be sent again as the local queue was full; the most C(rounds) that an address was
+    - What it took. Frames sent and answers counted; C(malformed) frames that were no answer by the rules of their
+      protocol; C(local_drops), answers that this
+      host's kernel had to drop; C(send_errors), frames that had to be sent again as the local queue was full; the most
+      C(rounds) that an address was
       asked; C(slow_responder), whether an answer came late or only to a further request; C(elapsed_ms).
   returned: always, unless the probe could not be done at all
   type: dict
@@ -617,7 +659,9 @@ def within_limits(params):
             raise WireError("options", f"{option}: {number} is out of range; it may be {low} to {high}.")
     for number in params["timeout"] or []:
         if not 1 <= number <= 60_000:
-            raise WireError("options", f"timeout: {number} is out of range; each entry may be 1 to 60000 (milliseconds).")
+            raise WireError(
+                "options", f"timeout: {number} is out of range; each entry may be 1 to 60000 (milliseconds)."
+            )
     if not 0.1 <= params["duration"] <= 86_400:
         raise WireError("options", f"duration: {params['duration']} is out of range; it may be 0.1 to 86400 (seconds).")
 
@@ -649,7 +693,9 @@ def build_request(params):
         canaries.append(address)
     watch = None
     if params["mode"] == "watch":
-        watch = _probe.Watch(int(params["duration"] * 1000) * MILLISECOND, params["interval"] * MILLISECOND, params["until"])
+        watch = _probe.Watch(
+            int(params["duration"] * 1000) * MILLISECOND, params["interval"] * MILLISECOND, params["until"]
+        )
     return _probe.Request(
         wanted=wanted,
         nodes=_targets.parse_nodes(params["nodes"]),
@@ -667,7 +713,11 @@ def build_request(params):
 def judge(result, mode):
     """The sentences that O(fail_on=error) fails with; empty when all is well."""
     good = {"conflict": "free"}.get(mode, "ok")
-    wrong = [target["message"] or f"{target['address']}: {target['outcome']}" for target in result["targets"] if target["outcome"] != good]
+    wrong = [
+        target["message"] or f"{target['address']}: {target['outcome']}"
+        for target in result["targets"]
+        if target["outcome"] != good
+    ]
     return wrong or result["inconclusive_reasons"]
 
 

@@ -12,15 +12,18 @@ version_added: 1.0.0
 author:
   - l2ops.metallb contributors (@l2ops)
 description:
-  - Connects to any number of addresses and ports side by side, by TCP, TLS, HTTP, HTTPS or UDP, and returns for each whether it
+  - Connects to any number of addresses and ports side by side, by TCP, TLS, HTTP, HTTPS or UDP, and returns for each
+    whether it
     answers, how fast, and if not exactly why (refused, time-out, reset, unreachable, TLS, HTTP status, body).
-  - Hundreds of services take one task and about as long as the slowest of them. Only the Python standard library is needed on the host
+  - Hundreds of services take one task and about as long as the slowest of them. Only the Python standard library is
+    needed on the host
     where it runs; no C(curl), no rights beyond those of any user.
   - It changes nothing, so it runs in check mode as well.
 options:
   targets:
     description:
-      - The services to ask. Each option that a target doesn't have is taken from the option of the same name at the top.
+      - The services to ask. Each option that a target doesn't have is taken from the option of the same name at the
+        top.
     type: list
     elements: dict
     required: true
@@ -99,7 +102,8 @@ options:
         type: path
   protocol:
     description:
-      - V(tcp) connects. V(tls) also does a TLS handshake. V(http) and V(https) also send a request and look at the answer. V(udp) sends a
+      - V(tcp) connects. V(tls) also does a TLS handshake. V(http) and V(https) also send a request and look at the
+        answer. V(udp) sends a
         datagram and waits for one.
     type: str
     choices: [tcp, udp, tls, http, https]
@@ -131,7 +135,8 @@ options:
     default: GET
   host:
     description:
-      - The C(Host) header, and the name for TLS unless O(server_name) says another. An Ingress decides by it which service answers.
+      - The C(Host) header, and the name for TLS unless O(server_name) says another. An Ingress decides by it which
+        service answers.
       - The address itself when left out.
     type: str
   headers:
@@ -142,12 +147,14 @@ options:
   status:
     description:
       - HTTP status codes that are right. A number, a range such as V(200-399), or a list of them.
-      - V(100-499) when left out. Any answer but a server error shows that the service is reached; an Ingress without a route for the host
+      - V(100-499) when left out. Any answer but a server error shows that the service is reached; an Ingress without a
+        route for the host
         answers 404.
     type: raw
   body_regex:
     description:
-      - A regular expression (Python, of text or of the first 1 MiB of the body) that must match somewhere in the HTTP body or the
+      - A regular expression (Python, of text or of the first 1 MiB of the body) that must match somewhere in the HTTP
+        body or the
         UDP answer.
     type: str
   payload:
@@ -162,7 +169,8 @@ options:
     default: text
   verify:
     description:
-      - Whether a TLS certificate must be trusted and be for the name. With V(false) any will do, as with C(curl -k); its names and
+      - Whether a TLS certificate must be trusted and be for the name. With V(false) any will do, as with C(curl -k);
+        its names and
         dates are returned all the same.
     type: bool
     default: true
@@ -189,7 +197,8 @@ options:
     default: 64
   duration:
     description:
-      - Keep asking for so many seconds, every O(interval), and return when each service was out of reach and for how long
+      - Keep asking for so many seconds, every O(interval), and return when each service was out of reach and for how
+        long
         (RV(targets[].outages)); for measuring a failover. V(0) asks once.
       - There are no retries then, and O(concurrency) must be at least the number of O(targets).
     type: float
@@ -210,7 +219,8 @@ extends_documentation_fragment:
   - l2ops.metallb.attributes
   - l2ops.metallb.attributes.info
 notes:
-  - Run it on a host of the LAN that is no node of the cluster (group C(metallb_probes)). A node reaches a LoadBalancer address by kube-proxy
+  - Run it on a host of the LAN that is no node of the cluster (group C(metallb_probes)). A node reaches a LoadBalancer
+    address by kube-proxy
     without any announcement, so an answer there proves nothing.
 seealso:
   - module: l2ops.metallb.l2_probe
@@ -302,14 +312,17 @@ targets:
       sample: true
     failure:
       description:
-        - Empty, or V(refused), V(timeout), V(unreachable) (no ARP answer, or no route), V(reset), V(closed) (ended without an answer),
-          V(tls), V(status), V(body), V(protocol) (the answer is no HTTP), V(dns), V(local) (the probing host's own trouble).
+        - Empty, or V(refused), V(timeout), V(unreachable) (no ARP answer, or no route), V(reset), V(closed) (ended
+          without an answer),
+          V(tls), V(status), V(body), V(protocol) (the answer is no HTTP), V(dns), V(local) (the probing host's own
+          trouble).
       type: str
       sample: ''
     message:
       description: The failure in a sentence.
       type: str
-      sample: "192.168.7.203:443/tcp: refused: the address is there, but nothing listens on the port (no ready endpoint, or kube-proxy doesn't know the Service)"
+      sample: "192.168.7.203:443/tcp: refused: the address is there, but nothing listens on the port (no ready endpoint,
+        or kube-proxy doesn't know the Service)"
     connect_ms:
       description: Milliseconds until the connection stood; null when it never did.
       type: float
@@ -396,7 +409,8 @@ targets:
         not_after: '2027-01-01T00:00:00+00:00'
         days_left: 39
     outages:
-      description: When it did not answer. C(from_ms) and C(to_ms) since RV(started_at), the C(failure), and whether it still lasted at the end.
+      description: When it did not answer. C(from_ms) and C(to_ms) since RV(started_at), the C(failure), and whether it
+        still lasted at the end.
       returned: O(duration) above 0
       type: list
       elements: dict
@@ -538,7 +552,10 @@ def build_check(target, params):
         raise bad("retries", f"{merged['retries']} is out of range; it may be 0 to 100.")
     for option in ("path", "method", "host"):
         if merged[option] and re.search(r"[\s\x00-\x1f]", merged[option]):
-            raise bad(option, f"{merged[option]!r} of {where} has blanks or control characters; write a blank in a path as %20.")
+            raise bad(
+                option,
+                f"{merged[option]!r} of {where} has blanks or control characters; write a blank in a path as %20.",
+            )
     for name, text in merged["headers"].items():
         if re.search(r"[\r\n]", f"{name}{text}"):
             raise bad("headers", f"{name!r} of {where} has a line break.")
@@ -610,7 +627,10 @@ def main():
         if not 10 <= params["interval"] <= 60_000:
             raise bad("interval", f"{params['interval']} is out of range; it may be 10 to 60000 (milliseconds).")
         if params["duration"] and len(checks) > params["concurrency"]:
-            raise bad("concurrency", f"with duration all {len(checks)} services are asked at a time; raise concurrency to that.")
+            raise bad(
+                "concurrency",
+                f"with duration all {len(checks)} services are asked at a time; raise concurrency to that.",
+            )
         results = _service.check_all(checks, params["concurrency"], params["duration"], params["interval"] / 1000)
     except WireError as error:
         module.fail_json(msg=str(error), failure_kind="execution")
@@ -622,7 +642,11 @@ def main():
         "elapsed_ms": round((time.monotonic() - begun) * 1000, 1),
     }
     if summary["failed"] and params["fail_on"] == "error":
-        wrong = [f"{result['name']}: {result['message']}" if result["name"] else result["message"] for result in results if not result["ok"]]
+        wrong = [
+            f"{result['name']}: {result['message']}" if result["name"] else result["message"]
+            for result in results
+            if not result["ok"]
+        ]
         more = f" (and {len(wrong) - 5} more)" if len(wrong) > 5 else ""
         module.fail_json(msg=". ".join(wrong[:5]) + more, failure_kind="findings", changed=False, **outcome)
     module.exit_json(changed=False, **outcome)

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A segment of network namespaces: a switch, a prober and hosts. All names begin with ``l2w-``; all are deleted afterwards."""
+"""A segment of network namespaces: a switch, a prober and hosts. All names begin with ``l2w-``; all are deleted
+afterwards."""
 
 from __future__ import annotations
 
@@ -70,7 +71,9 @@ class Segment:
         return f"{self.tag}-{host}"
 
     def ip(self, host, command, check=True):
-        return subprocess.run(["ip", "-n", self.name(host), *command.split()], check=check, capture_output=True, text=True)
+        return subprocess.run(
+            ["ip", "-n", self.name(host), *command.split()], check=check, capture_output=True, text=True
+        )
 
     def namespace(self, host):
         subprocess.run(["ip", "netns", "add", self.name(host)], check=True)
@@ -89,14 +92,22 @@ class Segment:
         port = f"p{self._number}"
         self.ip("sw", f"link add {port} type veth peer name {link} netns {self.name(host)}")
         self.ip("sw", f"link set {port} master br0 up")
-        self.exec(host, "sysctl", "-qw", f"net.ipv6.conf.{link}.accept_dad=0", f"net.ipv6.conf.{link}.router_solicitations=0")
+        self.exec(
+            host, "sysctl", "-qw", f"net.ipv6.conf.{link}.accept_dad=0", f"net.ipv6.conf.{link}.router_solicitations=0"
+        )
         self.ip(host, f"link set {link} up")
         self.add(host, *addresses, link=link)
         await_that(
-            lambda: "fe80" in self.ip(host, f"-6 addr show dev {link} scope link").stdout, f"{host} {link} has a link-local address"
+            lambda: "fe80" in self.ip(host, f"-6 addr show dev {link} scope link").stdout,
+            f"{host} {link} has a link-local address",
         )
-        await_that(lambda: "tentative" not in self.ip(host, f"-6 addr show dev {link}").stdout, f"{host} {link} is not tentative")
-        await_that(lambda: "forwarding" in self.exec_out("sw", "bridge", "link", "show", "dev", port), f"{port} forwards")
+        await_that(
+            lambda: "tentative" not in self.ip(host, f"-6 addr show dev {link}").stdout,
+            f"{host} {link} is not tentative",
+        )
+        await_that(
+            lambda: "forwarding" in self.exec_out("sw", "bridge", "link", "show", "dev", port), f"{port} forwards"
+        )
         output = self.exec_out(host, "cat", f"/sys/class/net/{link}/address")
         self.macs[host if link == "eth0" else f"{host}/{link}"] = output.strip()
 
@@ -110,7 +121,9 @@ class Segment:
 
     def exec(self, host, *command, **more):
         more.setdefault("check", True)
-        return subprocess.run(["ip", "netns", "exec", self.name(host), *command], capture_output=True, text=True, **more)
+        return subprocess.run(
+            ["ip", "netns", "exec", self.name(host), *command], capture_output=True, text=True, **more
+        )
 
     def exec_out(self, host, *command):
         return self.exec(host, *command).stdout

@@ -41,7 +41,9 @@ def main():
         canaries=[_octets.to_address(text) for text in wish.get("canary", [])],
         conflict=wish.get("conflict", False),
         fallback=wish.get("fallback", "fail"),
-        watch=_probe.Watch(watch["ms"] * MS, watch.get("interval", 50) * MS, watch.get("until", "duration")) if watch else None,
+        watch=_probe.Watch(watch["ms"] * MS, watch.get("interval", 50) * MS, watch.get("until", "duration"))
+        if watch
+        else None,
     )
     try:
         result = _probe.probe(request)

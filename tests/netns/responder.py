@@ -4,11 +4,12 @@
 
 """A scripted host: answers ARP and neighbour solicitations as it is told. Run inside a network namespace.
 
-    python responder.py '{"interface": "eth0", "addresses": ["192.168.7.203"], "delay_ms": 200, ...}'
+python responder.py '{"interface": "eth0", "addresses": ["192.168.7.203"], "delay_ms": 200, ...}'
 
-Prints ``ready`` once it listens. Options: ``delay_ms``; ``drop_first`` n requests per address; ``broadcast`` replies; ``pad`` to 60 octets;
-``mac`` to answer with; ``deaf_to_broadcast``; ``announce`` after that many ms (a request and a reply); ``garbage`` frames sent before every
-answer. IPv6 answers are MetalLB's: from the link-local address, S=1, O=0, only to solicitations with a source link-layer address.
+Prints ``ready`` once it listens. Options: ``delay_ms``; ``drop_first`` n requests per address; ``broadcast`` replies;
+``pad`` to 60 octets; ``mac`` to answer with; ``deaf_to_broadcast``; ``announce`` after that many ms (a request and a
+reply); ``garbage`` frames sent before every answer. IPv6 answers are MetalLB's: from the link-local address, S=1, O=0,
+only to solicitations with a source link-layer address.
 """
 
 from __future__ import annotations

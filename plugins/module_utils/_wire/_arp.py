@@ -6,11 +6,13 @@
 
 Layout (RFC 826 on Ethernet), offsets in octets from the start of the frame::
 
-    0 dst   6 src   12 type 0806 | 14 hrd  16 pro  18 hln  19 pln  20 op  22 sha  28 spa  32 tha  38 tpa   = 42, padded to 60
+    0 dst  6 src  12 type 0806 | 14 hrd  16 pro  18 hln  19 pln  20 op  22 sha  28 spa  32 tha  38 tpa
 
-What MetalLB answers (internal/layer2/arp.go, v0.15.3): requests (op 1) sent to broadcast or to its own MAC, whatever spa is;
-the reply goes to the request's *sha*, not to its Ethernet source. So sha must be our own MAC, and spa must never be the
-address asked for: MetalLB and every other host would take that for an announcement (RFC 5227 section 1.1).
+That is 42 octets, padded to 60.
+
+What MetalLB answers (internal/layer2/arp.go, v0.15.3): requests (op 1) sent to broadcast or to its own MAC, whatever
+spa is; the reply goes to the request's *sha*, not to its Ethernet source. So sha must be our own MAC, and spa must
+never be the address asked for: MetalLB and every other host would take that for an announcement (RFC 5227 section 1.1).
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ _FIELDS = struct.Struct("!6s6sHHHBBH6s4s6s4s")
 
 
 class ArpPacket:
-    """One ARP packet as read from the wire. MACs are 6 octets, addresses 4, ``operation`` 1 (request) or 2 (reply) or other."""
+    """One ARP packet as read from the wire. MACs are 6 octets, addresses 4, ``operation`` 1 (request) or 2 (reply) or
+    other."""
 
     __slots__ = (
         "ethernet_destination",
@@ -128,8 +131,8 @@ def parse(frame: bytes) -> ArpPacket | None:
 def filter_replies_to(mac: bytes) -> list[tuple[int, int, int, int]]:
     """A classic BPF program: replies whose *tha* is ``mac``.
 
-    On tha and not on the Ethernet destination, for some hosts send their replies to broadcast (RFC 5227 section 2.6 allows
-    it). Other people's ARP never reaches our queue then, however busy the segment is.
+    On tha and not on the Ethernet destination, for some hosts send their replies to broadcast (RFC 5227 section 2.6
+    allows it). Other people's ARP never reaches our queue then, however busy the segment is.
     """
     high, low = struct.unpack("!IH", mac)
     return [
@@ -147,5 +150,6 @@ def filter_replies_to(mac: bytes) -> list[tuple[int, int, int, int]]:
 
 
 def filter_all() -> list[tuple[int, int, int, int]]:
-    """A classic BPF program: every ARP packet (conflict and watch modes hear announcements and other hosts' probes too)."""
+    """A classic BPF program: every ARP packet (conflict and watch modes hear announcements and other hosts' probes
+    too)."""
     return [(0x28, 0, 0, 12), (0x15, 0, 1, ETHERTYPE), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)]

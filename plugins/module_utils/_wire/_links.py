@@ -96,7 +96,8 @@ class Interface:
 
 
 class Route:
-    """Where the kernel would send a packet: ``kind`` is an RTN_* number, ``gateway`` None when the address is on link."""
+    """Where the kernel would send a packet: ``kind`` is an RTN_* number, ``gateway`` None when the address is on
+    link."""
 
     __slots__ = ("gateway", "index", "kind", "source")
 
@@ -177,8 +178,9 @@ def read_table() -> Table:
 class Choice:
     """How one address will be asked.
 
-    ``interface`` None means: not asked, for ``reason`` (``not-on-link``, ``local``, ``no-route``, ``interface``, ``multicast``,
-    ``no-link-local``) as ``message`` tells. ``on_link`` says whether silence on this interface proves anything.
+    ``interface`` None means: not asked, for ``reason`` (``not-on-link``, ``local``, ``no-route``, ``interface``,
+    ``multicast``, ``no-link-local``) as ``message`` tells. ``on_link`` says whether silence on this interface proves
+    anything.
     """
 
     __slots__ = ("interface", "message", "on_link", "reason")
@@ -200,8 +202,8 @@ def check_interface(table: Table, name: str) -> Interface:
         usable = sorted(i.name for i in table.interfaces if not _unusable(table, i)) or ["none"]
         raise WireError(
             "interface",
-            f"there is no interface {name} on this host. Interfaces that can be used here: {', '.join(usable)}. "
-            "Set the option interface to one of them, or leave it out to have it chosen by route.",
+            f"there is no interface {name} on this host. Interfaces that can be used here: {', '.join(usable)}. Set "
+            "the option interface to one of them, or leave it out to have it chosen by route.",
         )
     problem = _unusable(table, interface)
     if problem:
@@ -212,16 +214,25 @@ def check_interface(table: Table, name: str) -> Interface:
 def _unusable(table: Table, interface: Interface) -> str:
     name = interface.name
     if interface.hardware != _netlink.ARPHRD_ETHER or len(interface.mac) != 6:
-        return f"interface {name} is not Ethernet (it has no ARP and no MAC); use the interface that leads to the nodes' segment."
+        return (
+            f"interface {name} is not Ethernet (it has no ARP and no MAC); use the interface that leads to the "
+            "nodes' segment."
+        )
     if interface.flags & _netlink.IFF_NOARP:
         return f"interface {name} has ARP switched off (flag NOARP); mend it with: ip link set dev {name} arp on"
     if not interface.up:
         return f"interface {name} is down, so nothing can be asked on it; mend it with: ip link set dev {name} up"
     if not interface.carrier:
-        return f"interface {name} has no carrier (cable, switch port, or the virtual peer is down), so nothing can be asked on it."
+        return (
+            f"interface {name} has no carrier (cable, switch port, or the virtual peer is down), so nothing can be "
+            "asked on it."
+        )
     master = table.by_index.get(interface.master)
     if master is not None and master.kind in ("bridge", "bond", "team", "openvswitch"):
-        return f"interface {name} is a port of {master.kind} {master.name}, which takes its frames; use interface {master.name}."
+        return (
+            f"interface {name} is a port of {master.kind} {master.name}, which takes its frames; use interface "
+            f"{master.name}."
+        )
     return ""
 
 
@@ -248,8 +259,8 @@ class Chooser:
                 None,
                 choice.on_link,
                 "no-link-local",
-                f"{text} cannot be asked for: interface {name} has no usable IPv6 link-local address, and MetalLB answers only to one "
-                f"that is not ::. Mend it with: sysctl -w net.ipv6.conf.{name}.disable_ipv6=0",
+                f"{text} cannot be asked for: interface {name} has no usable IPv6 link-local address, and MetalLB "
+                f"answers only to one that is not ::. Mend it with: sysctl -w net.ipv6.conf.{name}.disable_ipv6=0",
             )
         return choice
 
@@ -263,8 +274,8 @@ class Chooser:
             interface,
             False,
             "not-on-link",
-            f"interface {interface.name} has no address in the network of {text}: it is asked for there as you said, but silence "
-            "proves nothing unless that segment is the nodes' own.",
+            f"interface {interface.name} has no address in the network of {text}: it is asked for there as you said, "
+            "but silence proves nothing unless that segment is the nodes' own.",
         )
 
     def _by_route(self, address: bytes) -> Choice:
@@ -306,8 +317,9 @@ class Chooser:
                 None,
                 False,
                 "no-route",
-                f"this host has no route to {text} and no interface in its network, so nothing can be said about who answers for it. "
-                "Run the probe on a host of that network segment (group metallb_probes), or name the interface.",
+                f"this host has no route to {text} and no interface in its network, so nothing can be said about who "
+                "answers for it. Run the probe on a host of that network segment (group metallb_probes), or name "
+                "the interface.",
             )
         interface = self.table.by_index.get(route.index)
         name = interface.name if interface is not None else "several interfaces"
@@ -322,16 +334,17 @@ class Chooser:
             None,
             False,
             "not-on-link",
-            f"{text} is not on a network segment of this host ({where}), and ARP and neighbour discovery do not pass routers: nothing "
-            "can be concluded here. Run the probe on a host of that segment (group metallb_probes), or name the interface.",
+            f"{text} is not on a network segment of this host ({where}), and ARP and neighbour discovery do not pass "
+            "routers: nothing can be concluded here. Run the probe on a host of that segment (group "
+            "metallb_probes), or name the interface.",
         )
 
 
 def source_for(interface: Interface, address: bytes, forbidden: frozenset[bytes] | set[bytes]) -> bytes:
     """The sender address to ask ``address`` with on ``interface``.
 
-    IPv6: the interface's link-local address. IPv4: its address with the longest prefix that covers ``address``, else its first
-    one, else 0.0.0.0; never one of ``forbidden`` (the addresses asked for: who sends from one claims it).
+    IPv6: the interface's link-local address. IPv4: its address with the longest prefix that covers ``address``, else
+    its first one, else 0.0.0.0; never one of ``forbidden`` (the addresses asked for: who sends from one claims it).
     """
     if len(address) == 16:
         link_local = interface.link_local

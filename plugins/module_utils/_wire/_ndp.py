@@ -4,12 +4,13 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """Neighbour discovery (RFC 4861) frames: built, read, and filtered in the kernel.
 
-Layout, offsets in octets: 0 Ethernet, 14 IPv6 (20 next header, 21 hop limit, 22 source, 38 destination), 54 ICMPv6 (type, code,
-checksum, 58 flags, 62 target, 78 options).
+Layout, offsets in octets: 0 Ethernet, 14 IPv6 (20 next header, 21 hop limit, 22 source, 38 destination), 54 ICMPv6
+(type, code, checksum, 58 flags, 62 target, 78 options).
 
 What MetalLB answers (internal/layer2/ndp.go, v0.15.3): only solicitations that carry a source link-layer address option
-and whose source is not ``::``; those for duplicate address detection and unicast ones to the VIP it does not. Its answer comes
-from the node's link-local address, which names the node, with S=1 and O=0. ``ndisc6`` drops just that answer.
+and whose source is not ``::``; those for duplicate address detection and unicast ones to the VIP it does not. Its
+answer comes from the node's link-local address, which names the node, with S=1 and O=0. ``ndisc6`` drops just that
+answer.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ _OPTION_TARGET = 2
 class Advertisement:
     """One neighbour advertisement.
 
-    ``source``, ``destination`` and ``target`` are 16 octets; ``link_layer`` is the MAC of the target link-layer address option, or
-    None when there is none (RFC 4861 7.1.2 allows that for answers to unicast solicitations).
+    ``source``, ``destination`` and ``target`` are 16 octets; ``link_layer`` is the MAC of the target link-layer address
+    option, or None when there is none (RFC 4861 7.1.2 allows that for answers to unicast solicitations).
     """
 
     __slots__ = (
@@ -92,7 +93,8 @@ def eui64_link_local(mac: bytes) -> bytes:
 
 
 def checksum(source: bytes, destination: bytes, message: bytes) -> int:
-    """The ICMPv6 checksum over pseudo-header and message (RFC 8200 section 8.1); 0 for a message that carries its right one."""
+    """The ICMPv6 checksum over pseudo-header and message (RFC 8200 section 8.1); 0 for a message that carries its right
+    one."""
     data = source + destination + struct.pack("!II", len(message), 58) + message
     if len(data) % 2:
         data += b"\x00"
@@ -129,8 +131,9 @@ def solicitation(
 def parse(frame: bytes) -> Advertisement | None:
     """The advertisement in a frame, or None. Never raises, whatever the octets.
 
-    Checks what RFC 4861 section 7.1.2 demands: hop limit 255, checksum, code 0, length, options of a length above 0, a target
-    that is no multicast address, S=0 when sent to multicast. An advertisement that fails one of these is no answer.
+    Checks what RFC 4861 section 7.1.2 demands: hop limit 255, checksum, code 0, length, options of a length above 0, a
+    target that is no multicast address, S=0 when sent to multicast. An advertisement that fails one of these is no
+    answer.
     """
     if len(frame) < 78 or frame[12:14] != b"\x86\xdd" or frame[14] >> 4 != 6 or frame[20] != 58 or frame[21] != 255:
         return None

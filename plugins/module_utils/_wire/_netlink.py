@@ -42,7 +42,8 @@ NUD_STATES = {
 
 
 def attributes(data: bytes, start: int) -> dict[int, bytes]:
-    """The route attributes (``struct rtattr``) in ``data`` from ``start``; what is cut off or malformed at the end is left out."""
+    """The route attributes (``struct rtattr``) in ``data`` from ``start``; what is cut off or malformed at the end is
+    left out."""
     found: dict[int, bytes] = {}
     position = start
     while position + 4 <= len(data):
@@ -82,8 +83,8 @@ class Netlink:
         except OSError as error:
             raise WireError(
                 "platform",
-                f"the kernel's interface list cannot be opened (netlink socket: {error.strerror}). "
-                "A container's seccomp profile may forbid it; run the probe on another host.",
+                f"the kernel's interface list cannot be opened (netlink socket: {error.strerror}). A container's "
+                "seccomp profile may forbid it; run the probe on another host.",
             ) from error
         self._socket.settimeout(5)
         self._sequence = 0
@@ -150,7 +151,8 @@ class Netlink:
         return None
 
     def neighbours(self, family: int) -> list[tuple[int, int, dict[int, bytes]]]:
-        """(interface index, NUD state, attributes) of every entry of the neighbour table of ``AF_INET`` or ``AF_INET6``."""
+        """(interface index, NUD state, attributes) of every entry of the neighbour table of ``AF_INET`` or
+        ``AF_INET6``."""
         found = []
         for kind, payload in self.request(RTM_GETNEIGH, struct.pack("=BBHiHBB", family, 0, 0, 0, 0, 0, 0), dump=True):
             if kind == RTM_NEWNEIGH and len(payload) >= 12:

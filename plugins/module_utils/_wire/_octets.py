@@ -4,8 +4,9 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """Addresses and MACs as octets and as text.
 
-An *address* is 4 or 16 octets in network order everywhere in this package; text is made only at the edges. ``ipaddress`` is
-avoided on purpose: importing it and making objects costs more than sending the frames of a small sweep.
+An *address* is 4 or 16 octets in network order everywhere in this package; text is made only at the edges.
+``ipaddress`` is avoided on purpose: importing it and making objects costs more than sending the frames of a small
+sweep.
 """
 
 from __future__ import annotations

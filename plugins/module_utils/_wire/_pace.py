@@ -4,12 +4,13 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """How fast frames may go out.
 
-MetalLB's responder reads from a packet socket that holds 256 small frames (net.core.rmem_default 212992 octets, measured);
-what comes while it is full is lost, and every broadcast ARP frame of the segment counts. A speaker with a small CPU limit
-is stopped for 90 of 100 ms. So a window: no more than ``burst`` frames are in flight, that is sent and neither answered nor
-given up. An answer makes room at once, so where everybody answers the sweep runs as fast as the answers come (the way TCP is
-clocked by its acknowledgements); for what nobody answers, the oldest frame is given up ``rate`` times a second. Each frame
-makes room once: a late answer to one that was given up makes none, or every stop of a speaker would widen the window.
+MetalLB's responder reads from a packet socket that holds 256 small frames (net.core.rmem_default 212992 octets,
+measured); what comes while it is full is lost, and every broadcast ARP frame of the segment counts. A speaker with a
+small CPU limit is stopped for 90 of 100 ms. So a window: no more than ``burst`` frames are in flight, that is sent and
+neither answered nor given up. An answer makes room at once, so where everybody answers the sweep runs as fast as the
+answers come (the way TCP is clocked by its acknowledgements); for what nobody answers, the oldest frame is given up
+``rate`` times a second. Each frame makes room once: a late answer to one that was given up makes none, or every stop of
+a speaker would widen the window.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Pacer:
     def __init__(self, burst: int, rate: float, ceiling: int = 0, now: int = 0) -> None:
         """
         :param burst: frames in flight at most
-        :param ceiling: frames in any one second that are never exceeded, answers or not, evenly spaced (for switch ports
-            whose ARP inspection shuts them: 15 per second is a usual limit); 0 for none
+        :param ceiling: frames in any one second that are never exceeded, answers or not, evenly spaced (for switch
+            ports whose ARP inspection shuts them: 15 per second is a usual limit); 0 for none
         """
         self._burst = burst
         self._flight: deque[Flyer] = deque()

@@ -4,9 +4,9 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """A raw socket for one protocol on one interface.
 
-Recipe, in this order so that no unwanted frame slips in: socket with protocol 0, filter, then bind to interface and protocol.
-Kernel time stamps, an enlarged queue, and the kernel's own count of frames it had to drop, so that "no answer" is never our
-own loss. See packet(7), socket(7).
+Recipe, in this order so that no unwanted frame slips in: socket with protocol 0, filter, then bind to interface and
+protocol. Kernel time stamps, an enlarged queue, and the kernel's own count of frames it had to drop, so that "no
+answer" is never our own loss. See packet(7), socket(7).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _QUEUE_OCTETS = 4 << 20
 _CONTROL_SPACE = 64
 
 HOW_TO_GET_RIGHTS = (
-    "Asking on the wire needs the capability CAP_NET_RAW on the host that probes: run the task with become true, or in a "
-    "container with NET_RAW added (podman or docker: --cap-add=NET_RAW; a pod: securityContext.capabilities.add [NET_RAW]), or "
-    "delegate it to a LAN host of group metallb_probes where that is possible"
+    "Asking on the wire needs the capability CAP_NET_RAW on the host that probes: run the task with become true, or "
+    "in a container with NET_RAW added (podman or docker: --cap-add=NET_RAW; a pod: securityContext.capabilities.add "
+    "[NET_RAW]), or delegate it to a LAN host of group metallb_probes where that is possible"
 )
 
 
@@ -45,8 +45,8 @@ class PacketPort(Port):
         """Open the socket.
 
         :param program: classic BPF instructions
-        :param multicast: also receive all multicast (unsolicited advertisements go to ff02::1, which hosts always receive; other
-            groups not)
+        :param multicast: also receive all multicast (unsolicited advertisements go to ff02::1, which hosts always
+            receive; other groups not)
         :raises PermissionMissing: no CAP_NET_RAW
         :raises WireError: ``platform`` (no AF_PACKET), ``interface`` (vanished or down)
         """
@@ -108,12 +108,14 @@ class PacketPort(Port):
                 return False
             raise WireError(
                 "interface",
-                f"interface {self.name} stopped sending in the middle of the probe: {error.strerror}. See: ip link show {self.name}",
+                f"interface {self.name} stopped sending in the middle of the probe: {error.strerror}. See: ip link "
+                f"show {self.name}",
             ) from error
         return True
 
     def receive(self) -> tuple[bytes, int] | None:
-        """The next frame and the wall-clock time (ns) at which the kernel got it, 0 when it doesn't say; None: none is waiting."""
+        """The next frame and the wall-clock time (ns) at which the kernel got it, 0 when it doesn't say; None: none is
+        waiting."""
         try:
             frame, control, _flags, _address = self._recvmsg(2048, _CONTROL_SPACE)
         except BlockingIOError:

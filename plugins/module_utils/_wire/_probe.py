@@ -151,11 +151,26 @@ class Probe:
         clock: _sweep.Clock | None = None,
     ) -> None:
         self.request = request
-        self.table = table if table is not None else read_table()
-        self.clock = clock or _sweep.Clock()
-        self._open_port = opener
         self.method = "raw"
         self.reasons: list[str] = []
+        self.clock = clock or _sweep.Clock()
+        self._open_port = opener
+        try:
+            self.table = table if table is not None else read_table()
+        except WireError as error:
+            if (
+                error.reason != "platform"
+                or request.fallback == "fail"
+                or request.interface
+                or request.watch is not None
+            ):
+                raise
+            self.method = "connection"
+            self.table = Table([])
+            self.reasons.append(
+                f"{error} Opened a TCP connection to each address instead: one that is accepted or refused shows that "
+                "somebody has the address, silence shows nothing, and no MAC, node or duplicate can be seen."
+            )
         self.frames = self.answers = self.malformed = self.drops = self.send_errors = self.rounds = 0
         self.slow = False
         self.places: dict[bytes, _Place] = {}
@@ -170,6 +185,8 @@ class Probe:
         request = self.request
         forced = check_interface(self.table, request.interface) if request.interface else None
         source = check_source(request.source, self.table.own, request.wanted) if request.source else b""
+        if self.method == "connection":
+            return self._told(self._by_connection(), begun, started_at)
         chooser = Chooser(self.table, forced)
         order: Iterable[bytes] = [
             *(address for node in request.nodes for address in node.addresses),
@@ -192,6 +209,10 @@ class Probe:
         result = self._result(nodes)
         if request.watch is not None:
             result["watch"] = self._follow(request.watch, result["targets"], nodes, source)
+        return self._told(result, begun, started_at)
+
+    @staticmethod
+    def _told(result: dict[str, Any], begun: int, started_at: float) -> dict[str, Any]:
         result["statistics"]["elapsed_ms"] = round((time.monotonic_ns() - begun) / 1e6, 1)
         result["started_at"] = round(started_at, 3)
         return result
@@ -341,6 +362,19 @@ class Probe:
             "events": events,
         }
 
+    def _by_connection(self) -> dict[str, Any]:
+        """Where neither raw sockets nor netlink are: is anybody there?"""
+        timeout = max(1_000_000_000, sum(self.request.settings.timeouts))
+        addresses = [one.address for one in self.request.wanted]
+        for address, touch in _touch.by_connection(addresses, timeout).items():
+            place = self.places[address] = _Place(address, Choice(None, False, "platform", ""))
+            place.touched = touch
+        for node in self.request.nodes:
+            for address in node.addresses:
+                if address not in self.places:
+                    self.places[address] = _Place(address, Choice(None, False, "platform", ""))
+        return self._result({})
+
     def _without_raw(self, why: str) -> None:
         self.method = "neighbour"
         places = {
@@ -353,8 +387,9 @@ class Probe:
         for address, touch in touched.items():
             self.places[address].touched = touch
         self.reasons.append(
-            f"{why} Asked through the kernel's neighbour table instead, which shows one MAC per address at most: a second host with the "
-            "same address, the time of an answer, and an address in use by a host that the kernel confuses with an older entry cannot be seen."
+            f"{why} Asked through the kernel's neighbour table instead, which shows one MAC per address at most: a "
+            "second host with the same address, the time of an answer, and an address in use by a host that the "
+            "kernel confuses with an older entry cannot be seen."
         )
 
     # -- whose MAC it is
@@ -368,7 +403,8 @@ class Probe:
         return list(place.answers)
 
     def _nodes(self, proxies: frozenset[bytes]) -> dict[bytes, str]:
-        """MAC -> node. A MAC that answers for addresses of two nodes, or for those of nobody (``proxies``), names none."""
+        """MAC -> node. A MAC that answers for addresses of two nodes, or for those of nobody (``proxies``), names
+        none."""
         claims: dict[bytes, set[str]] = {}
         for node in self.request.nodes:
             for mac in node.macs:
@@ -380,7 +416,9 @@ class Probe:
 
     def _proxies(self) -> frozenset[bytes]:
         """MACs that answered for a canary: to broadcast, or when asked alone."""
-        known = {one.address for one in self.request.wanted} | {a for node in self.request.nodes for a in node.addresses}
+        known = {one.address for one in self.request.wanted} | {
+            a for node in self.request.nodes for a in node.addresses
+        }
         return frozenset(
             mac
             for address, place in self.places.items()
@@ -425,7 +463,8 @@ class Probe:
                     key = (place.choice.interface.index, len(address) == 16)
                     strangers.setdefault(key, set()).update(place.answers)
         for (index, ipv6), macs in strangers.items():
-            # a proxy answers unicast at once, while it may delay its answer to broadcast by 800 ms (net.ipv4.neigh.*.proxy_delay)
+            # a proxy answers unicast at once, while it may delay its answer to broadcast by 800 ms
+            # (net.ipv4.neigh.*.proxy_delay)
             canary = self._canary(index, ipv6)
             if canary is not None:
                 canary_asks.extend((canary, mac) for mac in sorted(macs))
@@ -465,7 +504,8 @@ class Probe:
         return not heard
 
     def _canary(self, index: int, ipv6: bool) -> _Place | None:
-        """The place of a canary on that interface: the user's, or an address that is for documentation only (RFC 5737, 3849)."""
+        """The place of a canary on that interface: the user's, or an address that is for documentation only (RFC 5737,
+        3849)."""
         for address in self.request.canaries:
             choice = self.places[address].choice
             if len(address) == (16 if ipv6 else 4) and choice.interface is not None and choice.interface.index == index:
@@ -556,8 +596,8 @@ class Probe:
         targets = [self._target(one, nodes, by_text, not unresolved, is_node, proxies) for one in request.wanted]
         if self.drops and any(not target["answered"] for target in targets):
             self.reasons.append(
-                f"This host's kernel dropped {self.drops} answers before they were read, so silence may be our own loss. Ask fewer addresses at "
-                "once, or lower rate and burst."
+                f"This host's kernel dropped {self.drops} answers before they were read, so silence may be our own "
+                "loss. Ask fewer addresses at once, or lower rate and burst."
             )
         if (
             is_node
@@ -565,18 +605,20 @@ class Probe:
             and any(target["outcome"] in ("silent", "other-node") for target in targets)
         ):
             self.reasons.append(
-                f"This host is node {', '.join(is_node)} itself: what its own speaker answers never reaches the wire here. Probe from a host "
-                "that is no node."
+                f"This host is node {', '.join(is_node)} itself: what its own speaker answers never reaches the wire "
+                "here. Probe from a host that is no node."
             )
         off = [target["address"] for target in targets if target["outcome"] == "not-asked"]
         if off:
             self.reasons.append(
-                f"{len(off)} of {len(targets)} addresses could not be asked from here: {', '.join(off[:5])}{' …' if len(off) > 5 else ''}."
+                f"{len(off)} of {len(targets)} addresses could not be asked from here: "
+                f"{', '.join(off[:5])}{' …' if len(off) > 5 else ''}."
             )
         unproven = [t["address"] for t in targets if t["outcome"] != "not-asked" and not t["conclusive"]]
         if unproven and not self.reasons:
             self.reasons.append(
-                f"For {', '.join(unproven[:5])}{' …' if len(unproven) > 5 else ''} the answers prove nothing; see the message of each."
+                f"For {', '.join(unproven[:5])}{' …' if len(unproven) > 5 else ''} the answers prove nothing; see "
+                "the message of each."
             )
         used = {target["interface"] for target in targets} | {node["interface"] for node in node_facts}
         return {
@@ -643,7 +685,7 @@ class Probe:
         interface = choice.interface
         if interface is None and choice.reason == "local":
             interface = self.table.own.get(one.address)
-        asked = choice.interface is not None or choice.reason == "local"
+        asked = choice.interface is not None or choice.reason in ("local", "platform")
         answers = self._answers_of(place, nodes)
         macs = [answer["mac"] for answer in answers]
         alone = [mac_text(mac) for mac, query in place.unicast if query.answers]
@@ -656,10 +698,12 @@ class Probe:
             word = "not-asked" if not asked else "in-use" if macs or alive else "free" if conclusive else "unproven"
         else:
             word = _verdict.outcome(asked, macs, by_text, one.expected, bool(request.nodes), complete, alone)
+            if alive and not macs:
+                word = "unknown-node"
             if is_node and word in ("silent", "other-node"):
                 conclusive = False
         if macs and self.method == "raw":
-            conclusive = True
+            conclusive = True  # an answer proves more than silence does
         heard = sorted(set(macs) | set(alone))
         return {
             "address": address,
@@ -669,7 +713,7 @@ class Probe:
             "vlan": interface.vlan if interface is not None else None,
             "asked": asked,
             "on_link": choice.on_link,
-            "answered": bool(macs),
+            "answered": bool(macs) or alive,
             "answers": answers,
             "macs": macs,
             "node": by_text.get(macs[0], "") if len(macs) == 1 else "",

@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
-"""Does the service behind an address answer? TCP, TLS, HTTP, HTTPS and UDP, many side by side, each within its own time.
+"""Does the service behind an address answer? TCP, TLS, HTTP, HTTPS and UDP, many side by side, each within its own
+time.
 
-Failures are words (:data:`FAILURES`), for what a person does next differs: ``refused`` (nothing listens, or kube-proxy has no
-endpoint), ``timeout`` (dropped on the way), ``unreachable`` (no ARP answer, or a router says so), ``reset`` and ``closed`` (somebody was
-there), ``tls``, ``status``, ``body``, ``protocol`` (no HTTP came back), ``dns``, ``local`` (this host's own trouble).
+Failures are words (:data:`FAILURES`), for what a person does next differs: ``refused`` (nothing listens, or kube-proxy
+has no endpoint), ``timeout`` (dropped on the way), ``unreachable`` (no ARP answer, or a router says so), ``reset`` and
+``closed`` (somebody was there), ``tls``, ``status``, ``body``, ``protocol`` (no HTTP came back), ``dns``, ``local``
+(this host's own trouble).
 """
 
 from __future__ import annotations
@@ -50,9 +52,28 @@ class Check:
     """One service to check; see module ``service_probe`` for what each means. ``status`` is a list of (low, high)."""
 
     __slots__ = (
-        "address", "body", "body_limit", "headers", "host", "method", "name", "path", "payload", "port", "protocol", "reply", "retries",
-        "retry_delay", "server_name", "source", "interface", "status", "timeout", "trust", "verify",
-    )  # fmt: skip
+        "address",
+        "body",
+        "body_limit",
+        "headers",
+        "host",
+        "interface",
+        "method",
+        "name",
+        "path",
+        "payload",
+        "port",
+        "protocol",
+        "reply",
+        "retries",
+        "retry_delay",
+        "server_name",
+        "source",
+        "status",
+        "timeout",
+        "trust",
+        "verify",
+    )
 
     def __init__(
         self,
@@ -138,24 +159,28 @@ def _failure(check: Check, error: OSError, doing: str) -> Failure:
     if isinstance(error, (socket.timeout, TimeoutError)) or error.errno == errno.ETIMEDOUT:
         return Failure(
             "timeout",
-            f"{where}: no answer within {check.timeout:g} s while {doing}: dropped on the way (firewall, no route back, no endpoint)",
+            f"{where}: no answer within {check.timeout:g} s while {doing}: dropped on the way (firewall, no route "
+            "back, no endpoint)",
         )
     if error.errno == errno.ECONNREFUSED:
         return Failure(
             "refused",
-            f"{where}: refused: the address is there, but nothing listens on the port (no ready endpoint, or kube-proxy doesn't know the Service)",
+            f"{where}: refused: the address is there, but nothing listens on the port (no ready endpoint, or "
+            "kube-proxy doesn't know the Service)",
         )
     if error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED):
         return Failure("reset", f"{where}: connection reset while {doing}")
     if error.errno in _UNREACHABLE:
         return Failure(
             "unreachable",
-            f"{where}: {error.strerror}: nobody answers ARP or neighbour discovery for it, or a router has no way to it",
+            f"{where}: {error.strerror}: nobody answers ARP or neighbour discovery for it, or a router has no way to "
+            "it",
         )
     if error.errno in _LOCAL:
         return Failure(
             "local",
-            f"{where}: this host cannot ask: {error.strerror}. Look at source, interface, concurrency and this host's limits (ulimit -n)",
+            f"{where}: this host cannot ask: {error.strerror}. Look at source, interface, concurrency and this "
+            "host's limits (ulimit -n)",
         )
     return Failure("local" if error.errno is None else "reset", f"{where}: {error.strerror or error} while {doing}")
 
@@ -229,8 +254,8 @@ def _tls(check: Check, connection: socket.socket, result: dict[str, Any], deadli
     except ssl.SSLCertVerificationError as error:
         raise Failure(
             "tls",
-            f"{_where(check)}: the certificate is not trusted for {name}: {error.verify_message}. Give the CA by ca_path, the name by "
-            "server_name, or set verify to false",
+            f"{_where(check)}: the certificate is not trusted for {name}: {error.verify_message}. Give the CA by "
+            "ca_path, the name by server_name, or set verify to false",
         ) from error
     except ssl.SSLError as error:
         if "timed out" in str(error):
@@ -324,7 +349,8 @@ def parse_head(data: bytes) -> tuple[int, str, dict[str, str], int] | None:
 
 
 def unchunk(data: bytes) -> tuple[bytes, bool]:
-    """(what is decoded so far, whether the last chunk is there) of a chunked body (RFC 9112 section 7.1). Never raises."""
+    """(what is decoded so far, whether the last chunk is there) of a chunked body (RFC 9112 section 7.1). Never
+    raises."""
     body = b""
     position = 0
     while True:
@@ -403,7 +429,8 @@ def _body(check: Check, reader: _Reader, headers: dict[str, str], result: dict[s
     result["body_start"] = body[:200].decode("utf-8", "replace")
     raise Failure(
         "body",
-        f"{_where(check)}: the body of {check.path} ({len(body)} octets) has nothing that matches {check.body.pattern.decode('utf-8', 'replace')!r}",
+        f"{_where(check)}: the body of {check.path} ({len(body)} octets) has nothing that matches "
+        f"{check.body.pattern.decode('utf-8', 'replace')!r}",
     )
 
 
@@ -416,8 +443,8 @@ def _udp(check: Check, connection: socket.socket, result: dict[str, Any], deadli
     except (socket.timeout, TimeoutError) as error:
         raise Failure(
             "timeout",
-            f"{_where(check)}: no datagram came back within {check.timeout:g} s. A UDP service may stay silent to a payload that it doesn't "
-            "understand: give one by payload that it answers",
+            f"{_where(check)}: no datagram came back within {check.timeout:g} s. A UDP service may stay silent to a "
+            "payload that it doesn't understand: give one by payload that it answers",
         ) from error
     except OSError as error:
         raise _failure(check, error, "waiting for a datagram") from error
@@ -427,7 +454,8 @@ def _udp(check: Check, connection: socket.socket, result: dict[str, Any], deadli
         result["body_start"] = data[:200].decode("utf-8", "replace")
         raise Failure(
             "body",
-            f"{_where(check)}: the datagram that came back does not match {check.reply.pattern.decode('utf-8', 'replace')!r}",
+            f"{_where(check)}: the datagram that came back does not match "
+            f"{check.reply.pattern.decode('utf-8', 'replace')!r}",
         )
 
 
@@ -484,7 +512,8 @@ def check_once(check: Check) -> dict[str, Any]:
 
 
 def watch_once(check: Check, duration: float, interval: float) -> dict[str, Any]:
-    """One service, asked every ``interval`` for ``duration`` (seconds): the last attempt's result, and when there was no answer."""
+    """One service, asked every ``interval`` for ``duration`` (seconds): the last attempt's result, and when there was
+    no answer."""
     begun = time.monotonic_ns()
     end = begun + int(duration * 1e9)
     attempts = answered = 0

@@ -4,12 +4,13 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """The sweep: asks many addresses at once and collects everybody who answers.
 
-One :class:`Lane` per interface and family: its own socket, pace and queues. Each address is asked at once, again when the first
-waiting time has passed without an answer, and so on (:attr:`Settings.timeouts`); addresses do not wait for each other. After the
-last frame a fixed window stays open for late second answers, for a duplicate that answers 50 ms later is the one that matters.
+One :class:`Lane` per interface and family: its own socket, pace and queues. Each address is asked at once, again when
+the first waiting time has passed without an answer, and so on (:attr:`Settings.timeouts`); addresses do not wait for
+each other. After the last frame a fixed window stays open for late second answers, for a duplicate that answers 50 ms
+later is the one that matters.
 
-Times are nanoseconds: ``now`` of a monotonic clock for deciding, ``wall`` of the real-time clock for comparing with the kernel's
-receive stamps.
+Times are nanoseconds: ``now`` of a monotonic clock for deciding, ``wall`` of the real-time clock for comparing with the
+kernel's receive stamps.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class Answer:
     :ivar count: frames with the same MAC
     :ivar broadcast: the answer was sent to everybody
     :ivar flags: IPv6: the set of ``router solicited override``
-    :ivar announced: it was no answer to us but an announcement, or another host's probe (only a listening lane hears these)
+    :ivar announced: it was no answer to us but an announcement, or another host's probe (only a listening lane hears
+        these)
     """
 
     __slots__ = ("announced", "broadcast", "count", "ethernet_source", "flags", "late", "mac", "rtt", "source")
@@ -164,10 +166,10 @@ class Clock:
 class Lane:
     """One family on one interface.
 
-    The fast rate: addresses that nobody holds never give their token back, so a half-empty range would crawl. While every
-    answer so far came within 20 ms and answers keep coming, responders keep up and unanswered frames may go out at
-    ``fast_rate``. The first late answer (or one that needed a second request) ends that for the rest of the sweep, and the
-    silent get two further rounds: their questions may have been lost in the same full queue.
+    The fast rate: addresses that nobody holds never give their token back, so a half-empty range would crawl. While
+    every answer so far came within 20 ms and answers keep coming, responders keep up and unanswered frames may go out
+    at ``fast_rate``. The first late answer (or one that needed a second request) ends that for the rest of the sweep,
+    and the silent get two further rounds: their questions may have been lost in the same full queue.
     """
 
     def __init__(
@@ -226,7 +228,8 @@ class Lane:
             self.rounds = max(self.rounds, query.tries)
             while len(self._queues) <= query.tries:
                 self._queues.append(deque())
-            # also after the last request: the entry's time is when silence is final, or when late evidence earns another try
+            # also after the last request: the entry's time is when silence is final, or when late evidence earns
+            # another try
             self._queues[query.tries].append((now + self._timeout(query.tries), query))
         return True
 

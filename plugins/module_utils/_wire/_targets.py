@@ -4,9 +4,9 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """What the user asked for, as addresses.
 
-Accepted, each alone or in a list: an address, a range ``a-b``, a prefix ``a/n`` (all as MetalLB's pools write them), a dict with
-``address`` or ``addresses`` (and ``name``, ``node``), or a Kubernetes object: an IPAddressPool (``spec.addresses``), a Service
-(``status.loadBalancer.ingress``), a Node (``status.addresses``).
+Accepted, each alone or in a list: an address, a range ``a-b``, a prefix ``a/n`` (all as MetalLB's pools write them), a
+dict with ``address`` or ``addresses`` (and ``name``, ``node``), or a Kubernetes object: an IPAddressPool
+(``spec.addresses``), a Service (``status.loadBalancer.ingress``), a Node (``status.addresses``).
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def _span(text: str) -> tuple[int, int, int]:
         low, high = to_address(low_text), to_address(high_text)
         if low is None or high is None:
             raise TargetError(
-                f"targets: {text!r} is no range of addresses. Write both ends in full, as MetalLB wants it: 192.168.7.200-192.168.7.250"
+                f"targets: {text!r} is no range of addresses. Write both ends in full, as MetalLB wants it: "
+                "192.168.7.200-192.168.7.250"
             )
         if len(low) != len(high):
             raise TargetError(f"targets: the range {text!r} begins in one address family and ends in the other.")
@@ -75,8 +76,8 @@ def _span(text: str) -> tuple[int, int, int]:
     address = to_address(text)
     if address is None:
         raise TargetError(
-            f"targets: {text!r} is neither an address (192.168.7.200), nor a range (192.168.7.200-192.168.7.250), nor a prefix "
-            "(192.168.7.0/24). Names are not looked up, and an address must not carry a zone (%eth0)."
+            f"targets: {text!r} is neither an address (192.168.7.200), nor a range (192.168.7.200-192.168.7.250), "
+            "nor a prefix (192.168.7.0/24). Names are not looked up, and an address must not carry a zone (%eth0)."
         )
     number = int.from_bytes(address, "big")
     return number, number, len(address)
@@ -111,8 +112,8 @@ def _texts(item: dict[str, Any]) -> list[str]:
         ingress = (status.get("loadBalancer") or {}).get("ingress") or []
         return [str(one["ip"]) for one in ingress if isinstance(one, dict) and one.get("ip")]
     raise TargetError(
-        f"targets: {item!r} has no address. A dict needs the entry address or addresses, or is a Kubernetes object of kind "
-        "IPAddressPool or Service."
+        f"targets: {item!r} has no address. A dict needs the entry address or addresses, or is a Kubernetes object "
+        "of kind IPAddressPool or Service."
     )
 
 
@@ -143,8 +144,9 @@ def parse_targets(raw: object, limit: int, exclude: object = None, allow_none: b
             total += last - first + 1
             if total > limit:
                 raise TargetError(
-                    f"targets: with {text!r} there are {_count(total)} addresses to ask, more than max_targets ({limit}). Each costs frames "
-                    "on everybody's network, and time. Name the pools or services instead of whole networks, or raise max_targets."
+                    f"targets: with {text!r} there are {_count(total)} addresses to ask, more than max_targets "
+                    f"({limit}). Each costs frames on everybody's network, and time. Name the pools or services "
+                    "instead of whole networks, or raise max_targets."
                 )
             for number in range(first, last + 1):
                 address = number.to_bytes(octets, "big")
@@ -159,8 +161,8 @@ def parse_targets(raw: object, limit: int, exclude: object = None, allow_none: b
                     one.expected = str(node)
     if not wanted and not allow_none:
         raise TargetError(
-            "targets: there is no address to ask. Give at least one address, range or prefix, or objects that have some: a Service "
-            "without status.loadBalancer.ingress has been given no address yet."
+            "targets: there is no address to ask. Give at least one address, range or prefix, or objects that have "
+            "some: a Service without status.loadBalancer.ingress has been given no address yet."
         )
     return list(wanted.values())
 
@@ -172,8 +174,8 @@ def _count(number: int) -> str:
 def parse_nodes(raw: object) -> list[Node]:
     """The nodes of the option ``nodes``.
 
-    Accepted: a list of dicts (``name``, ``addresses`` or ``address``, ``macs`` or ``mac``) or of Kubernetes Nodes (their InternalIPs), or a
-    dict of name to address, addresses, or such a dict.
+    Accepted: a list of dicts (``name``, ``addresses`` or ``address``, ``macs`` or ``mac``) or of Kubernetes Nodes
+    (their InternalIPs), or a dict of name to address, addresses, or such a dict.
 
     :raises TargetError: unreadable
     """
@@ -253,7 +255,8 @@ def check_source(text: str, own: dict[bytes, Any], wanted: list[Wanted]) -> byte
     """The octets of the option ``source``.
 
     :param own: the addresses of this host
-    :raises TargetError: no address, not this host's own (other hosts would learn a wrong MAC for it), or one that is asked for
+    :raises TargetError: no address, not this host's own (other hosts would learn a wrong MAC for it), or one that is
+        asked for
     """
     address = to_address(text)
     if address is None:
@@ -262,12 +265,13 @@ def check_source(text: str, own: dict[bytes, Any], wanted: list[Wanted]) -> byte
         return address
     if address not in own:
         raise TargetError(
-            f"source: {text} is no address of this host. Who asks with somebody else's address makes the whole segment send that host's "
-            "traffic here, so it is refused. Leave source out, or use 0.0.0.0 to ask without one."
+            f"source: {text} is no address of this host. Who asks with somebody else's address makes the whole "
+            "segment send that host's traffic here, so it is refused. Leave source out, or use 0.0.0.0 to ask "
+            "without one."
         )
     if any(one.address == address for one in wanted):
         raise TargetError(
-            f"source: {text} is also one of the addresses asked for. A request from the address it asks for is an announcement, which would "
-            "take the address over, so it is refused. Use another source, or 0.0.0.0."
+            f"source: {text} is also one of the addresses asked for. A request from the address it asks for is an "
+            "announcement, which would take the address over, so it is refused. Use another source, or 0.0.0.0."
         )
     return address

@@ -4,10 +4,10 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """Asking without raw sockets: make the kernel ask, then read what it learnt.
 
-An unprivileged process cannot send ARP, but a datagram to an address makes the kernel do so, and its neighbour table can be read
-by anybody. That shows *one* MAC per address at most: whether a second host answers too cannot be seen, nor can times, and an
-entry that was there before may be old. Where there is no netlink either (macOS), only "somebody is there" is left: a TCP
-connection that is accepted or refused.
+An unprivileged process cannot send ARP, but a datagram to an address makes the kernel do so, and its neighbour table
+can be read by anybody. That shows *one* MAC per address at most: whether a second host answers too cannot be seen, nor
+can times, and an entry that was there before may be old. Where there is no netlink either (macOS), only "somebody is
+there" is left: a TCP connection that is accepted or refused.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ _TOUCH_PORT = 9  # discard
 
 
 class Touched:
-    """What one touch showed: ``mac`` None when nobody answered; ``state`` of the kernel's entry; ``fresh`` when it was confirmed
-    after we asked; ``alive`` when a TCP connection proved that somebody has the address though the MAC is unknown."""
+    """What one touch showed: ``mac`` None when nobody answered; ``state`` of the kernel's entry; ``fresh`` when it was
+    confirmed after we asked; ``alive`` when a TCP connection proved that somebody has the address though the MAC is
+    unknown."""
 
     __slots__ = ("alive", "fresh", "mac", "state")
 

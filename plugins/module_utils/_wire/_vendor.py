@@ -4,8 +4,8 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """Whose MAC prefix it is, as far as the probing host knows: a first hint at which machine holds a pool's address.
 
-A few prefixes that matter on a cluster's LAN are built in; more come from the lists that arp-scan, nmap, ieee-data or hwdata
-install. Nothing is fetched.
+A few prefixes that matter on a cluster's LAN are built in; more come from the lists that arp-scan, nmap, ieee-data or
+hwdata install. Nothing is fetched.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def _from_lists(prefix: str) -> str:
 
 
 def vendor_of(mac: bytes) -> str:
-    """A name for the MAC's prefix; ``locally administered …`` where the MAC says that nobody registered it; empty when unknown."""
+    """A name for the MAC's prefix; ``locally administered …`` where the MAC says that nobody registered it; empty when
+    unknown."""
     text = mac.hex()
     for length in (10, 8, 6, 4):
         known = _BUILT_IN.get(text[:length])

@@ -81,20 +81,34 @@ def sentence(
         return f"{address}: nobody answers on {interface} after {tries} requests."
     if word == "broadcast-lost":
         return (
-            f"{address}: nobody answers requests to broadcast on {interface}, but {named} does when asked alone: broadcast is lost on the "
-            "way (ARP suppression or inspection, storm control, a Wi-Fi or virtual switch)."
+            f"{address}: nobody answers requests to broadcast on {interface}, but {named} does when asked alone: "
+            "broadcast is lost on the way (ARP suppression or inspection, storm control, a Wi-Fi or virtual switch)."
         )
     if word == "foreign":
         strangers = ", ".join(mac for mac in heard if mac not in nodes)
-        return f"{address}: {strangers} answers on {interface} and is no node's: another host has the address, or a proxy answers for it."
+        return (
+            f"{address}: {strangers} answers on {interface} and is no node's: another host has the address, or a "
+            "proxy answers for it."
+        )
     if word == "many":
         return f"{address}: several hosts answer on {interface}: {named}. Traffic goes to whichever answered last."
     if word == "one-node-twice":
-        return f"{address}: one node answers on {interface} with several MACs ({named}): several of its interfaces are in this segment."
+        return (
+            f"{address}: one node answers on {interface} with several MACs ({named}): several of its interfaces are "
+            "in this segment."
+        )
     if word == "other-node":
         return f"{address}: {named} answers on {interface}, expected is {expected}."
+    if word == "unknown-node" and not heard:
+        return f"{address}: somebody has the address (a TCP connection was accepted or refused), but not who."
     if word == "unknown-node":
-        return f"{address}: {', '.join(heard)} answers on {interface}; it cannot be told whose it is, as not every node's own address was answered."
+        return (
+            f"{address}: {', '.join(heard)} answers on {interface}; it cannot be told whose it is, as not every "
+            "node's own address was answered."
+        )
     if word == "in-use":
-        return f"{address}: already used on {interface} by {named if nodes else ', '.join(heard) or 'a host of unknown MAC'}."
+        return (
+            f"{address}: already used on {interface} by "
+            f"{named if nodes else ', '.join(heard) or 'a host of unknown MAC'}."
+        )
     return ""

@@ -4,12 +4,12 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """Watching: asks the same addresses again and again, and hears announcements, to time a failover.
 
-One request per address and interval. What answered a request is looked at when the next one is due, so that two hosts that both
-answer are one set of two MACs and not a change back and forth.
+One request per address and interval. What answered a request is looked at when the next one is due, so that two hosts
+that both answer are one set of two MACs and not a change back and forth.
 
-MetalLB on a change of owner (internal/layer2/announcer.go, v0.15.3): the new owner announces at 0, 1.1, 2.2, 3.3 and 4.4 s, a request
-and a reply each (IPv6: one unsolicited advertisement each); the old one says nothing. Every re-sync of a service repeats
-this without any change, so an announcement alone is no failover; a change of the answering MAC is.
+MetalLB on a change of owner (internal/layer2/announcer.go, v0.15.3): the new owner announces at 0, 1.1, 2.2, 3.3 and
+4.4 s, a request and a reply each (IPv6: one unsolicited advertisement each); the old one says nothing. Every re-sync of
+a service repeats this without any change, so an announcement alone is no failover; a change of the answering MAC is.
 """
 
 from __future__ import annotations
@@ -173,8 +173,8 @@ class WatchLane:
 def run(lanes: list[WatchLane], clock: Clock, duration: int, interval: int, until: str) -> None:
     """Watch all lanes for ``duration`` ns, one request per address every ``interval`` ns, evenly spread over it.
 
-    :param until: ``duration``; ``changed`` or ``answered`` to end as soon as that is so for every address (and 1.5 s have passed
-        for the announcements that follow a change)
+    :param until: ``duration``; ``changed`` or ``answered`` to end as soon as that is so for every address (and 1.5 s
+        have passed for the announcements that follow a change)
     :raises WireError: ``interface`` when one goes down meanwhile
     """
     everything = [(lane, one) for lane in lanes for one in lane.watched]

@@ -4,8 +4,8 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """The little of a certificate that a service check tells: names, dates, issuer. DER by hand, standard library only.
 
-Python's ``ssl`` gives a parsed certificate only after it has verified it; a check with verification switched off (self-signed, a
-private CA) would know nothing otherwise. Grammar: RFC 5280 section 4.1; encoding: X.690.
+Python's ``ssl`` gives a parsed certificate only after it has verified it; a check with verification switched off
+(self-signed, a private CA) would know nothing otherwise. Grammar: RFC 5280 section 4.1; encoding: X.690.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _SUBJECT_ALT_NAME = b"\x55\x1d\x11"
 
 
 class Certificate:
-    """What was read. ``subject`` and ``issuer`` as ``CN=x, O=y``; dates as aware datetimes or None; ``names`` the DNS names and
-    addresses it is for (of the subject alternative name; the subject's CN where there is none)."""
+    """What was read. ``subject`` and ``issuer`` as ``CN=x, O=y``; dates as aware datetimes or None; ``names`` the DNS
+    names and addresses it is for (of the subject alternative name; the subject's CN where there is none)."""
 
     __slots__ = ("issuer", "names", "not_after", "not_before", "subject")
 
@@ -38,7 +38,8 @@ class Certificate:
         self.names: list[str] = []
 
     def fits(self, name: str) -> bool:
-        """Whether the certificate is for that host name or address (RFC 6125 section 6.4: a wildcard is one whole left label)."""
+        """Whether the certificate is for that host name or address (RFC 6125 section 6.4: a wildcard is one whole left
+        label)."""
         name = name.lower().rstrip(".")
         for own in self.names:
             own = own.lower().rstrip(".")
@@ -100,7 +101,8 @@ def _name(content: bytes) -> tuple[str, list[str]]:
 
 
 def _time(tag: int, content: bytes) -> datetime | None:
-    """UTCTime (two digits of year; 50 and above are 19xx) or GeneralizedTime, both in UTC as RFC 5280 4.1.2.5 demands."""
+    """UTCTime (two digits of year; 50 and above are 19xx) or GeneralizedTime, both in UTC as RFC 5280 4.1.2.5
+    demands."""
     text = content.decode("ascii", "replace").rstrip("Z")
     if tag == 0x17 and len(text) == 12 and text.isdigit():
         text = ("19" if int(text[:2]) >= 50 else "20") + text

@@ -4,8 +4,8 @@
 
 """A network segment in simulated time: no socket, no sleep, the same result every run.
 
-Hosts receive what is sent to their MAC, to broadcast or to multicast, through a queue like a speaker's (256 frames), handle it at
-a set speed, may be stopped most of the time (a CPU limit), and answer after a delay.
+Hosts receive what is sent to their MAC, to broadcast or to multicast, through a queue like a speaker's (256 frames),
+handle it at a set speed, may be stopped most of the time (a CPU limit), and answer after a delay.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class SimulatedClock:
 class SimulatedHost:
     """Answers ARP and neighbour solicitations for its addresses.
 
-    ``delay`` from handling to answering; ``service`` time per frame; ``running`` of every ``period`` (a CPU limit); ``queue`` frames at most.
+    ``delay`` from handling to answering; ``service`` time per frame; ``running`` of every ``period`` (a CPU limit);
+    ``queue`` frames at most.
     """
 
     def __init__(

@@ -10,7 +10,11 @@ import socket
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _arp, _probe, _sweep, _targets, _touch
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import PermissionMissing, TargetError, WireError
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import (
+    PermissionMissing,
+    TargetError,
+    WireError,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import mac_text, to_address
 from ansible_collections.l2ops.metallb.tests.unit.plugins.module_utils.wire.simulated_network import (
     EPOCH,
@@ -134,7 +138,9 @@ def test_another_host_has_the_address_as_well():
 
 
 def test_a_proxy_that_answers_for_everything_is_unmasked():
-    result = probe(*nodes(), host(ROGUE, answers_all=True), targets=[VIP], expected={VIP: "w2"}, given_nodes={"w1": "192.168.7.21"})
+    result = probe(
+        *nodes(), host(ROGUE, answers_all=True), targets=[VIP], expected={VIP: "w2"}, given_nodes={"w1": "192.168.7.21"}
+    )
     assert only(result)["proxy"]
     assert result["proxies"] == [mac_text(ROGUE)]
 
@@ -198,7 +204,12 @@ def test_what_is_not_on_link_is_not_asked_and_nothing_is_concluded():
     result = probe(*nodes(w2=[VIP]), targets=[VIP, "10.9.9.9"])
     first, second = result["targets"]
     assert first["outcome"] == "ok" and first["conclusive"]
-    assert (second["outcome"], second["asked"], second["conclusive"], second["reason"]) == ("not-asked", False, False, "no-route")
+    assert (second["outcome"], second["asked"], second["conclusive"], second["reason"]) == (
+        "not-asked",
+        False,
+        False,
+        "no-route",
+    )
     assert not result["conclusive"]
     assert "10.9.9.9" in result["inconclusive_reason"]
     assert all(frame[38:42] != to_address("10.9.9.9") for _time, frame in result["network"].frames)
@@ -259,7 +270,11 @@ def test_a_foreign_source_is_refused():
 
 def test_conflict_mode_asks_without_sender_and_tells_used_from_free():
     result = probe(
-        *nodes(), host(ROGUE, "192.168.7.210"), targets=["192.168.7.210", "192.168.7.211"], conflict=True, given_nodes=None
+        *nodes(),
+        host(ROGUE, "192.168.7.210"),
+        targets=["192.168.7.210", "192.168.7.211"],
+        conflict=True,
+        given_nodes=None,
     )
     used, free = result["targets"]
     assert (used["outcome"], free["outcome"]) == ("in-use", "free")
@@ -385,7 +400,9 @@ def no_rights(*_arguments):
 def test_without_rights_the_neighbour_table_is_used_and_says_what_it_cannot_see(monkeypatch):
     def by_table(places, timeout, attempts):
         return {
-            address: _touch.Touched(W2, "reachable", True, True) if address == to_address(VIP) else _touch.Touched(None, "failed", True, False)
+            address: _touch.Touched(W2, "reachable", True, True)
+            if address == to_address(VIP)
+            else _touch.Touched(None, "failed", True, False)
             for address in places
         }
 
@@ -406,6 +423,37 @@ def test_without_rights_and_without_fallback_it_fails():
     with pytest.raises(WireError, match="forbidden") as caught:
         _probe.Probe(request, SimulatedTable(interface()), no_rights, SimulatedNetwork().clock).run()
     assert caught.value.reason == "permission"
+
+
+def test_without_netlink_a_connection_tells_whether_anybody_is_there(monkeypatch):
+    def no_netlink():
+        raise WireError("platform", "no netlink here.")
+
+    def by_connection(addresses, timeout):
+        return {one: _touch.Touched(None, "unknown", False, one == to_address(VIP)) for one in addresses}
+
+    monkeypatch.setattr(_probe, "read_table", no_netlink)
+    monkeypatch.setattr(_touch, "by_connection", by_connection)
+    wanted = _targets.parse_targets([VIP, "192.168.7.204"], 10)
+    result = _probe.Probe(_probe.Request(wanted, _targets.parse_nodes(NODES))).run()
+    assert result["method"] == "connection"
+    assert [target["outcome"] for target in result["targets"]] == ["unknown-node", "silent"]
+    assert [target["answered"] for target in result["targets"]] == [True, False]
+    assert not result["conclusive"] and not any(target["conclusive"] for target in result["targets"])
+    used = _probe.Probe(_probe.Request(wanted, conflict=True)).run()
+    assert [target["outcome"] for target in used["targets"]] == ["in-use", "unproven"]
+    with pytest.raises(WireError, match="no netlink"):
+        _probe.Probe(_probe.Request(wanted, fallback="fail"))
+
+
+def test_a_connection_accepted_or_refused_shows_that_somebody_is_there():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        open_port = server.getsockname()[1]
+        loopback = socket.inet_aton("127.0.0.1")
+        assert _touch.by_connection([loopback], 2000 * MS, open_port)[loopback].alive
+    assert _touch.by_connection([loopback], 2000 * MS, open_port)[loopback].alive
 
 
 def test_ports_are_closed_even_when_an_interface_fails():

@@ -107,7 +107,12 @@ def test_http_answers(serve):
     result = check(port, host="app.example.com", path="/x?y=1", headers={"X-Test": "1"}, name="default/web")
     assert result["ok"] and result["failure"] == "" and result["message"] == ""
     assert (result["http_status"], result["http_reason"], result["server"]) == (200, "OK", "test")
-    assert (result["name"], result["address"], result["port"], result["attempts"]) == ("default/web", "127.0.0.1", port, 1)
+    assert (result["name"], result["address"], result["port"], result["attempts"]) == (
+        "default/web",
+        "127.0.0.1",
+        port,
+        1,
+    )
     assert result["connect_ms"] <= result["total_ms"] and result["source"] == "127.0.0.1"
     lines = serve.servers[0].requests[0].decode().split("\r\n")
     assert lines[0] == "GET /x?y=1 HTTP/1.1"
@@ -178,7 +183,9 @@ def test_closed_without_an_answer(serve):
     assert result["failure"] == "closed"
 
 
-@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 20x OK\r\n\r\n", b"\x00" * 70000, b"HTTP/2 200\r\n\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 20x OK\r\n\r\n", b"\x00" * 70000, b"HTTP/2 200\r\n\r\n"]
+)
 def test_what_is_not_http_is_told(serve, data):
     result = check(serve(data))
     assert result["failure"] == "protocol"
@@ -212,7 +219,13 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x
 
 @pytest.mark.parametrize(
     "data",
-    [OK, CHUNKED, b"HTTP/1.0 200 OK\r\n\r\nhello", b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + OK, OK.replace(b"\r\n", b"\n")],
+    [
+        OK,
+        CHUNKED,
+        b"HTTP/1.0 200 OK\r\n\r\nhello",
+        b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + OK,
+        OK.replace(b"\r\n", b"\n"),
+    ],
     ids=["length", "chunked", "until closed", "interim answer first", "bare line feeds"],
 )
 def test_bodies(serve, data):

@@ -77,7 +77,8 @@ def test_a_plain_burst_does_lose_addresses_of_a_starved_speaker():
 
 
 def test_a_starved_speaker_among_quick_hosts_and_silence_loses_no_address():
-    # quick kernels say that all is well, silent addresses give nothing back, and the speaker is stopped most of the time
+    # quick kernels say that all is well, silent addresses give nothing back, and the speaker is stopped most of the
+    # time
     wanted = addresses(1020)
     quick, vips = wanted[0::4], wanted[1::20]
     for phase in (0, 3, 12, 30, 50, 80):
@@ -225,13 +226,15 @@ def test_a_question_to_one_host_is_answered_by_that_host_only():
 
 def test_what_others_are_told_is_no_answer_to_us_but_use_when_listening():
     wanted = addresses(2)
-    announcement = b"\xff" * 6 + SPEAKER + _arp.request(SPEAKER, IP, wanted[0])[12:28] + wanted[0] + b"\x00" * 6 + wanted[0]
+    announcement = (
+        b"\xff" * 6 + SPEAKER + _arp.request(SPEAKER, IP, wanted[0])[12:28] + wanted[0] + b"\x00" * 6 + wanted[0]
+    )
     probe_of_other = _arp.request(SPEAKER, _arp.UNSPECIFIED, wanted[1])
     for listen, expected in ((False, set()), (True, set(wanted))):
         network = SimulatedNetwork()
         port = network.open_port(interface(), False, listen)
         for frame in (announcement, probe_of_other):
-            network.clock.at(20 * MS, lambda frame=frame: network.deliver(frame))
+            network.clock.at(20 * MS, lambda frame=frame, network=network: network.deliver(frame))
         queries = [_sweep.Query(one, _arp.request(PROBER_MAC, _arp.UNSPECIFIED, one)) for one in wanted]
         lane = _sweep.Lane(port, False, queries, _sweep.Settings(), 0, listen, PROBER_MAC)
         _sweep.run([lane], network.clock)

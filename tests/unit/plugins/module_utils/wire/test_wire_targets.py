@@ -60,7 +60,9 @@ def test_a_target_names_itself_and_its_node():
 
 
 def test_excluded_addresses_are_not_asked():
-    wanted = _targets.parse_targets(["192.168.7.0/29"], 100, exclude=["192.168.7.1-192.168.7.5", {"address": "192.168.7.7"}])
+    wanted = _targets.parse_targets(
+        ["192.168.7.0/29"], 100, exclude=["192.168.7.1-192.168.7.5", {"address": "192.168.7.7"}]
+    )
     assert texts(wanted) == ["192.168.7.0", "192.168.7.6"]
 
 
@@ -103,7 +105,10 @@ def test_no_text_crashes_the_reader(raw):
 
 
 def node_facts(nodes):
-    return [(node.name, [_octets.address_text(a) for a in node.addresses], [mac.hex() for mac in node.macs]) for node in nodes]
+    return [
+        (node.name, [_octets.address_text(a) for a in node.addresses], [mac.hex() for mac in node.macs])
+        for node in nodes
+    ]
 
 
 def test_forms_of_nodes():
@@ -161,6 +166,10 @@ def test_a_source_must_be_our_own_and_none_of_the_targets():
     own = {_octets.to_address("192.168.7.2"): None, _octets.to_address("192.168.7.3"): None}
     assert _targets.check_source("192.168.7.3", own, wanted) == _octets.to_address("192.168.7.3")
     assert _targets.check_source("0.0.0.0", own, wanted) == b"\x00" * 4
-    for text, words in (("x", "is no address"), ("192.168.7.9", "no address of this host"), ("192.168.7.2", "announcement")):
+    for text, words in (
+        ("x", "is no address"),
+        ("192.168.7.9", "no address of this host"),
+        ("192.168.7.2", "announcement"),
+    ):
         with pytest.raises(TargetError, match=words):
             _targets.check_source(text, own, wanted)

@@ -14,8 +14,9 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-# openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /C=DE/O=LAN/CN=app.example.com
-#   -addext subjectAltName=DNS:app.example.com,DNS:*.apps.example.com,IP:192.168.7.203,IP:fd00::203
+# openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj
+# /C=DE/O=LAN/CN=app.example.com -addext
+# subjectAltName=DNS:app.example.com,DNS:*.apps.example.com,IP:192.168.7.203,IP:fd00::203
 PEM = """\
 -----BEGIN CERTIFICATE-----
 MIICCzCCAbGgAwIBAgIUZYlpWkUxNsgvX50bZbNX9JIw018wCgYIKoZIzj0EAwIw

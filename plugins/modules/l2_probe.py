@@ -331,7 +331,7 @@ targets:
       type: list
       elements: dict
       sample:
-        - mac: 52:54:00:12:34:56
+        - mac: '52:54:00:12:34:56'
           node: talos-worker-2
           rtt_us: 184
           late_us: 184
@@ -342,7 +342,7 @@ targets:
           description: The MAC that the answer claims (ARP sender hardware address, or target link-layer address
             option).
           type: str
-          sample: 52:54:00:12:34:56
+          sample: '52:54:00:12:34:56'
         node:
           description: The node whose MAC that is; empty when it is none's.
           type: str
@@ -367,7 +367,7 @@ targets:
           description: The MAC that the frame itself came from.
           returned: when it is another one, as behind some proxies and bonds
           type: str
-          sample: 52:54:00:aa:bb:cc
+          sample: '52:54:00:aa:bb:cc'
         source:
           description: The address that the advertisement came from. MetalLB's is the node's link-local address.
           returned: IPv6
@@ -435,7 +435,7 @@ targets:
         mac:
           description: The MAC that was asked.
           type: str
-          sample: 52:54:00:12:34:56
+          sample: '52:54:00:12:34:56'
         node:
           description: Its node.
           type: str
@@ -529,7 +529,7 @@ nodes:
   returned: always, unless the probe could not be done at all
   type: dict
   sample:
-    52:54:00:12:34:56: talos-worker-2
+    '52:54:00:12:34:56': talos-worker-2
 node_addresses:
   description: The nodes' own addresses and who answered for them.
   returned: always, unless the probe could not be done at all
@@ -558,7 +558,7 @@ interfaces:
   sample:
     eth0:
       name: eth0
-      mac: 52:54:00:00:00:01
+      mac: '52:54:00:00:00:01'
       mtu: 1500
       kind: ''
       vlan: null
@@ -608,7 +608,8 @@ statistics:
       protocol; C(local_drops), answers that this
       host's kernel had to drop; C(send_errors), frames that had to be sent again as the local queue was full; the most
       C(rounds) that an address was
-      asked; C(slow_responder), whether an answer came late or only to a further request; C(elapsed_ms).
+      asked; C(slow_responder), whether an answer came late or only to a further request; C(not_asked_alone),
+      addresses that O(unicast=auto) left out as there were too many; C(elapsed_ms).
   returned: always, unless the probe could not be done at all
   type: dict
   sample:
@@ -619,6 +620,7 @@ statistics:
     send_errors: 0
     rounds: 1
     slow_responder: false
+    not_asked_alone: 0
     elapsed_ms: 266.4
 failure_kind:
   description: V(execution) when the probe could not be done; V(findings) when it was done and O(fail_on) made it fail.

@@ -119,11 +119,9 @@ class Segment:
         command = ["ip", "-n", self.name(host), "-batch", "-"]
         subprocess.run(command, input="\n".join(lines), text=True, check=True, capture_output=True)
 
-    def exec(self, host, *command, **more):
-        more.setdefault("check", True)
-        return subprocess.run(
-            ["ip", "netns", "exec", self.name(host), *command], capture_output=True, text=True, **more
-        )
+    def exec(self, host, *command):
+        command = ["ip", "netns", "exec", self.name(host), *command]
+        return subprocess.run(command, capture_output=True, text=True, check=True)
 
     def exec_out(self, host, *command):
         return self.exec(host, *command).stdout

@@ -252,7 +252,7 @@ class Chooser:
         own = self.table.own.get(address)
         if own is not None:
             return Choice(None, True, "local", f"{text} is an address of this host itself (interface {own.name}).")
-        choice = self._by_force(address) if self.forced is not None else self._by_route(address)
+        choice = self._by_route(address) if self.forced is None else self._by_force(address, self.forced)
         if choice.interface is not None and len(address) == 16 and choice.interface.link_local is None:
             name = choice.interface.name
             return Choice(
@@ -264,9 +264,8 @@ class Chooser:
             )
         return choice
 
-    def _by_force(self, address: bytes) -> Choice:
-        interface = self.forced
-        assert interface is not None
+    @staticmethod
+    def _by_force(address: bytes, interface: Interface) -> Choice:
         if interface.holds_network_of(address) >= 0:
             return Choice(interface, True)
         text = address_text(address)
@@ -348,7 +347,8 @@ def source_for(interface: Interface, address: bytes, forbidden: frozenset[bytes]
     """
     if len(address) == 16:
         link_local = interface.link_local
-        assert link_local is not None
+        if link_local is None:
+            raise WireError("interface", f"interface {interface.name} has no usable IPv6 link-local address.")
         return link_local
     best, chosen = -1, b""
     for own, length in interface.addresses:

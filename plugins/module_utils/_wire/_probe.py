@@ -56,6 +56,8 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING, without 8 ms of importing typing
 if TYPE_CHECKING:
     from typing import Any
 
+# Questions of the second phase that unicast=auto asks at most: 1000 silent addresses of 100 nodes would take minutes.
+_MOST_ALONE = 2000
 _DOCUMENTATION_NETWORKS = ("192.0.2.1", "2001:db8::1")
 
 
@@ -173,6 +175,7 @@ class Probe:
             )
         self.frames = self.answers = self.malformed = self.drops = self.send_errors = self.rounds = 0
         self.slow = False
+        self.not_asked_alone = 0
         self.places: dict[bytes, _Place] = {}
         self._vendors: dict[str, str] = {}
 
@@ -435,27 +438,33 @@ class Probe:
         request = self.request
         if request.unicast == "never":
             return
-        asks: list[tuple[_Place, bytes]] = []
-        canary_asks: list[tuple[_Place, bytes]] = []
+        asks: list[tuple[Interface, _Place, bytes]] = []
         strangers: dict[tuple[int, bool], set[bytes]] = {}
-        for one in request.wanted:
+        node_macs: dict[int, set[bytes]] = {}
+        # first those with an expected node, which matter most where there are too many to ask
+        for one in sorted(request.wanted, key=lambda each: not each.expected):
             place = self.places[one.address]
             interface = place.choice.interface
             if interface is None:
                 continue
             macs = set(place.answers)
+            unknown = {mac for mac in macs if mac not in nodes} if request.nodes else set()
             doubt = (
                 len(macs) != 1
-                or any(mac not in nodes for mac in macs)
-                or bool(one.expected and nodes.get(next(iter(macs))) != one.expected)
+                or bool(unknown)
+                or bool(one.expected and request.nodes and nodes.get(next(iter(macs))) != one.expected)
             )
             if request.unicast == "always" or doubt:
+                if interface.index not in node_macs:
+                    node_macs[interface.index] = self._on_segment(nodes, interface.index)
                 # every node's MAC on this segment, and who answered already
-                here = {mac for mac in nodes if self._on_segment(mac, interface.index)}
-                asks.extend((place, mac) for mac in sorted(here | macs))
-            if request.nodes:
-                key = (interface.index, len(one.address) == 16)
-                strangers.setdefault(key, set()).update(mac for mac in macs if mac not in nodes)
+                alone = sorted(node_macs[interface.index] | macs)
+                if request.unicast == "auto" and len(asks) + len(alone) > _MOST_ALONE:
+                    self.not_asked_alone += 1
+                else:
+                    asks.extend((interface, place, mac) for mac in alone)
+            if unknown:
+                strangers.setdefault((interface.index, len(one.address) == 16), set()).update(unknown)
         for node in request.nodes:
             for address in node.addresses:
                 place = self.places[address]
@@ -467,41 +476,39 @@ class Probe:
             # (net.ipv4.neigh.*.proxy_delay)
             canary = self._canary(index, ipv6)
             if canary is not None:
-                canary_asks.extend((canary, mac) for mac in sorted(macs))
+                asks.extend((self.table.by_index[index], canary, mac) for mac in sorted(macs))
         groups: dict[tuple[int, bool], list[_sweep.Query]] = {}
         forbidden = self._asked
-        for place, mac in asks + canary_asks:
-            interface = place.choice.interface
-            assert interface is not None
+        for interface, place, mac in asks:
             if mac == interface.mac:
                 continue
-            query = _sweep.Query(
-                place.address, self._frame_from(interface, place.address, source, forbidden, mac), only=mac
-            )
+            frame = self._frame_from(interface, place.address, source, forbidden, mac)
+            query = _sweep.Query(place.address, frame, only=mac)
             place.unicast.append((mac, query))
             groups.setdefault((interface.index, len(place.address) == 16), []).append(query)
         if groups:
+            # each node's queue gets only its own questions
+            rate = min(request.settings.fast_rate, request.settings.rate * len({mac for _i, _p, mac in asks}))
             settings = _sweep.Settings(
                 request.settings.timeouts if self.slow else request.settings.timeouts[:2],
                 min(request.settings.window, 100 * _sweep.MILLISECOND),
                 request.settings.burst,
-                request.settings.rate,
-                request.settings.rate,
+                rate,
+                rate,
                 request.settings.ceiling,
             )
             self._go(
                 [(self.table.by_index[index], ipv6, queries) for (index, ipv6), queries in groups.items()], settings
             )
 
-    def _on_segment(self, mac: bytes, index: int) -> bool:
-        """Whether a MAC was heard on that interface, or was given by the user (then it is asked everywhere)."""
-        heard = False
+    def _on_segment(self, nodes: dict[bytes, str], index: int) -> set[bytes]:
+        """The nodes' MACs that were heard on that interface, and those heard nowhere, which the user gave."""
+        heard: dict[bytes, set[int]] = {}
         for place in self.places.values():
-            if mac in place.answers:
-                heard = True
-                if place.choice.interface is not None and place.choice.interface.index == index:
-                    return True
-        return not heard
+            if place.choice.interface is not None:
+                for mac in place.answers:
+                    heard.setdefault(mac, set()).add(place.choice.interface.index)
+        return {mac for mac in nodes if mac not in heard or index in heard[mac]}
 
     def _canary(self, index: int, ipv6: bool) -> _Place | None:
         """The place of a canary on that interface: the user's, or an address that is for documentation only (RFC 5737,
@@ -639,6 +646,7 @@ class Probe:
                 "send_errors": self.send_errors,
                 "rounds": self.rounds,
                 "slow_responder": self.slow,
+                "not_asked_alone": self.not_asked_alone,
             },
         }
 

@@ -50,10 +50,11 @@ def nodes(w1=(), w2=(), w3=()):
     ]
 
 
-def probe(*hosts, targets=(VIP,), expected=None, given_nodes=NODES, table=None, lose=None, **more):
+def probe(*hosts, targets=(VIP,), expected=None, given_nodes="w1 w2 w3", table=None, lose=None, **more):
     network = SimulatedNetwork(*hosts, lose=lose)
     wanted = _targets.parse_targets(list(targets), 4096)
     _targets.parse_expected(expected or {}, wanted)
+    given_nodes = NODES if given_nodes == "w1 w2 w3" else given_nodes
     request = _probe.Request(wanted, _targets.parse_nodes(given_nodes), fallback=more.pop("fallback", "fail"), **more)
     one = _probe.Probe(request, table or SimulatedTable(interface()), network.open_port, network.clock)
     result = one.run()
@@ -120,6 +121,21 @@ def test_a_second_node_that_broadcast_does_not_reach_is_found_by_asking_everybod
     deaf = host(W2, VIP, deaf_to_broadcast=True)
     assert only(probe(*hosts, deaf, unicast="always"))["outcome"] == "many"
     assert only(probe(*hosts, deaf, unicast="never"))["outcome"] == "ok"
+
+
+def test_an_answer_without_doubt_is_not_asked_again():
+    result = probe(host(ROGUE, VIP), given_nodes=None)
+    assert only(result)["unicast"] == []
+    assert result["statistics"]["frames_sent"] == 1
+
+
+def test_the_second_phase_is_bounded_and_asks_what_is_expected_first():
+    result = probe(*nodes(), targets=["10.77.0.0/22"], table=SimulatedTable(interface(addresses=("10.77.0.1/16", "192.168.7.2/24"))),
+                   expected={"10.77.3.255": "w1"})  # fmt: skip
+    asked = [target for target in result["targets"] if target["unicast"]]
+    assert len(asked) == 2000 // 3
+    assert asked[-1]["address"] == "10.77.3.255"
+    assert result["statistics"]["not_asked_alone"] == 1023 - 2000 // 3  # one is the prober's own
 
 
 def test_another_host_has_the_address():

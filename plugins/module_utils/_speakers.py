@@ -236,7 +236,7 @@ def wrong_statuses(statuses: Iterable[L2Status], expected: Expected, living: Col
         elif status.service in expected and should is None:
             found.append(Wrong(status, "", "nobody may announce this service"))
         elif status.label_node and status.node != status.label_node:
-            found.append(Wrong(status, status.label_node, f"its label {NODE_LABEL} says {status.label_node}"))
+            found.append(Wrong(status, should or status.label_node, f"its label {NODE_LABEL} says {status.label_node}"))
         elif status.owner_uid and status.owner_uid not in living:
             found.append(Wrong(status, should or status.node, "the speaker pod that owns it is gone"))
     return found

@@ -11,7 +11,7 @@ Decisions only, no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,14 @@ SPEAKER_LABELS = (
     {"app": "metallb", "component": "speaker"},
 )
 
+CONTROLLER_LABELS = (
+    {"app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": "controller"},
+    {"app": "metallb", "component": "controller"},
+)
+
 NODE_LABEL = "metallb.io/node"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+HELM_RELEASE = "meta.helm.sh/release-name"
 SERVICE_NAME_LABEL = "metallb.io/service-name"
 SERVICE_NAMESPACE_LABEL = "metallb.io/service-namespace"
 
@@ -74,11 +81,83 @@ class Wrong:
 
 
 def is_speaker(daemonset: Object) -> bool:
-    metadata = daemonset.get("metadata") or {}
-    template = ((daemonset.get("spec") or {}).get("template") or {}).get("metadata") or {}
+    return _labelled(daemonset, SPEAKER_LABELS)
+
+
+def is_controller(deployment: Object) -> bool:
+    return _labelled(deployment, CONTROLLER_LABELS)
+
+
+def _labelled(workload: Object, alternatives: Iterable[Object]) -> bool:
+    template = ((workload.get("spec") or {}).get("template") or {}).get("metadata") or {}
     labels = dict(template.get("labels") or {})
-    labels.update(metadata.get("labels") or {})
-    return any(all(labels.get(key) == text for key, text in wanted.items()) for wanted in SPEAKER_LABELS)
+    labels.update((workload.get("metadata") or {}).get("labels") or {})
+    return any(all(labels.get(key) == text for key, text in wanted.items()) for wanted in alternatives)
+
+
+def describe(controller: Object | None, daemonset: Object | None) -> Object:
+    """What is installed, how, and which version, as far as its two workloads tell."""
+    for workload in (controller, daemonset):
+        if workload is None:
+            continue
+        metadata = workload.get("metadata") or {}
+        labels = metadata.get("labels") or {}
+        by_helm = labels.get(MANAGED_BY) == "Helm" or "helm.sh/chart" in labels
+        return {
+            "method": "helm" if by_helm else "manifests",
+            "namespace": str(metadata.get("namespace") or ""),
+            "release": str((metadata.get("annotations") or {}).get(HELM_RELEASE) or ""),
+            "version": version_of(workload),
+        }
+    return {"method": "none", "namespace": "", "release": "", "version": ""}
+
+
+def version_of(workload: Object) -> str:
+    """From its image's tag, since labels may be missing and tell of the chart. "" if there is no such tag."""
+    containers = ((((workload.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers")) or []
+    for container in containers:
+        if container.get("name") not in ("controller", "speaker"):
+            continue
+        name = str(container.get("image") or "").split("@")[0].rpartition("/")[2]
+        tag = name.partition(":")[2]
+        return tag[1:] if tag[:1] == "v" and tag[1:2].isdigit() else tag
+    return ""
+
+
+def unready(controller: Object | None, daemonset: Object | None) -> list[str]:
+    """What the two workloads still lack, in words; nothing when both are as they should be."""
+    found = []
+    if controller is None:
+        found.append("there is no controller Deployment")
+    else:
+        status = controller.get("status") or {}
+        wanted = int((controller.get("spec") or {}).get("replicas", 1))
+        if _outdated(controller):
+            found.append("the controller Deployment was changed and not yet looked at")
+        elif wanted == 0:
+            found.append("the controller Deployment is scaled to 0")
+        elif int(status.get("updatedReplicas") or 0) < wanted or int(status.get("readyReplicas") or 0) < wanted:
+            found.append(f"{int(status.get('readyReplicas') or 0)} of {wanted} controllers are ready")
+    if daemonset is None:
+        found.append("there is no speaker DaemonSet")
+    else:
+        status = daemonset.get("status") or {}
+        wanted = int(status.get("desiredNumberScheduled") or 0)
+        ready = min(int(status.get("numberReady") or 0), int(status.get("updatedNumberScheduled") or 0))
+        if ((daemonset.get("spec") or {}).get("updateStrategy") or {}).get("type") == "OnDelete":
+            ready = int(status.get("numberReady") or 0)
+        if _outdated(daemonset):
+            found.append("the speaker DaemonSet was changed and not yet looked at")
+        elif wanted == 0:
+            found.append("no node is to run a speaker")
+        elif ready < wanted:
+            found.append(f"{ready} of {wanted} speakers are up to date and ready")
+    return found
+
+
+def _outdated(workload: Object) -> bool:
+    generation = int((workload.get("metadata") or {}).get("generation") or 0)
+    return int((workload.get("status") or {}).get("observedGeneration") or 0) < generation
 
 
 def selector_of(daemonset: Object) -> str:
@@ -187,6 +266,56 @@ def why_no_pod(daemonset: Object, events: Iterable[Object]) -> str:
             hint = " (finding MLB101: label the namespace pod-security.kubernetes.io/enforce=privileged)"
         return f"its pod cannot be created: {text}{hint}"
     return "no new pod appeared: does the DaemonSet's nodeSelector still choose the node, are its taints tolerated?"
+
+
+def causes_of(
+    controller: Object | None,
+    daemonset: Object | None,
+    pods: Sequence[Object],
+    events: Sequence[Object],
+    webhook_error: str,
+) -> list[Object]:
+    """Why MetalLB does not work yet, in the codes of the catalogue, most basic first."""
+    found: list[Object] = []
+
+    def add(code: str, summary: str) -> None:
+        if not any(one["code"] == code for one in found):
+            found.append({"code": code, "summary": summary})
+
+    if daemonset is not None:
+        its_pods = [pod for pod in pods if pods_of(daemonset, [pod])]
+        status = daemonset.get("status") or {}
+        if int(status.get("currentNumberScheduled") or 0) < int(status.get("desiredNumberScheduled") or 0):
+            why = why_no_pod(daemonset, events)
+            add("MLB101" if "MLB101" in why else "MLB103", f"speaker: {why}")
+        elif not its_pods and not int(status.get("desiredNumberScheduled") or 0):
+            add("MLB103", "speaker: no node is to run one; see its nodeSelector, and the taints of the nodes")
+        for pod in its_pods:
+            if not is_ready(pod):
+                where = f"speaker {(pod.get('metadata') or {}).get('name')} on {node_of(pod) or 'no node'}"
+                add("MLB102", f"{where}: {why_not_ready(pod)}")
+    if controller is not None:
+        labels = ((controller.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        its_pods = [
+            pod
+            for pod in pods
+            if labels and labels.items() <= ((pod.get("metadata") or {}).get("labels") or {}).items()
+        ]
+        for pod in its_pods:
+            if not is_ready(pod):
+                add("MLB104", f"controller {(pod.get('metadata') or {}).get('name')}: {why_not_ready(pod)}")
+        if not its_pods:
+            add("MLB104", f"controller: no pod. {_replica_failure(controller)}".strip())
+    if webhook_error:
+        add("MLB105", f"webhook: {_short(webhook_error)}")
+    return found
+
+
+def _replica_failure(deployment: Object) -> str:
+    for condition in (deployment.get("status") or {}).get("conditions") or []:
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return _short(str(condition.get("message") or ""))
+    return ""
 
 
 # -- ServiceL2Status --------------------------------------------------------------------------------------------------

@@ -402,8 +402,9 @@ class Kube:
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
-        return self._send("POST", path, _write_query(dry_run), body, content_type="application/json")
+    def create(self, path: str, body: Object, *, dry_run: bool = False, strict: bool = False) -> Object:
+        """strict: a field that the kind does not know is refused; else the server drops it without a word."""
+        return self._send("POST", path, _write_query(dry_run, strict), body, content_type="application/json")
 
     def patch(
         self,
@@ -412,12 +413,13 @@ class Kube:
         *,
         patch_type: str = "merge",
         dry_run: bool = False,
+        strict: bool = False,
         metadata_only: bool = False,
     ) -> Object:
         """patch_type: json (a list of operations), merge, or strategic (built-in kinds only)."""
         accept = METADATA_ONE if metadata_only else "application/json"
         return self._send(
-            "PATCH", path, _write_query(dry_run), body, content_type=PATCH_TYPES[patch_type], accept=accept
+            "PATCH", path, _write_query(dry_run, strict), body, content_type=PATCH_TYPES[patch_type], accept=accept
         )
 
     def delete(self, path: str, *, preconditions: Object | None = None, dry_run: bool = False) -> Object:
@@ -997,8 +999,10 @@ def _selectors(label_selector: str | None, field_selector: str | None) -> Query:
     return query
 
 
-def _write_query(dry_run: bool) -> Query:
+def _write_query(dry_run: bool, strict: bool) -> Query:
     query = {"fieldManager": FIELD_MANAGER}
+    if strict:
+        query["fieldValidation"] = "Strict"
     if dry_run:
         query["dryRun"] = "All"
     return query

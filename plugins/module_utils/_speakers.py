@@ -304,7 +304,7 @@ def causes_of(
         for pod in its_pods:
             if not is_ready(pod):
                 add("MLB104", f"controller {(pod.get('metadata') or {}).get('name')}: {why_not_ready(pod)}")
-        if not its_pods:
+        if not its_pods and not int((controller.get("status") or {}).get("readyReplicas") or 0):
             add("MLB104", f"controller: no pod. {_replica_failure(controller)}".strip())
     if webhook_error:
         add("MLB105", f"webhook: {_short(webhook_error)}")

@@ -295,7 +295,7 @@ class Wait:
         else:
             why = "; ".join(result["lacking"])
         self.module.fail_json(
-            msg=f"MetalLB is not ready after {result['waited']:g} s: {why}.", failure_kind="findings", **result
+            msg=f"MetalLB is not ready after {result['waited']:.0f} s: {why}.", failure_kind="findings", **result
         )
 
 

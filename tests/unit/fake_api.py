@@ -75,6 +75,8 @@ class FakeApi:
         self.reaction: Callable[[str, str, Object], None] | None = None
         self.compacted = 0
         self.token: str | None = None
+        # by kind: fields of spec that its schema has; others are dropped, or refused when validation is strict
+        self.schema: dict[str, set[str]] = {}
         self.page_tokens: set[str] = set()
         self.generation = 0
 
@@ -218,6 +220,7 @@ class FakeApi:
             expected = new["metadata"].get("resourceVersion")
             if expected and expected != old["metadata"]["resourceVersion"]:
                 raise Refused(409, "the object has been modified", "Conflict")
+            self._prune(plural, new, query)
             if self.admission is not None:
                 self.admission("update", plural, new, old)
             if new == old or query.get("dryRun"):
@@ -273,11 +276,20 @@ class FakeApi:
             metadata["name"] = metadata.get("generateName", "") + uuid.uuid4().hex[:5]
         if (metadata.get("namespace", ""), metadata["name"]) in self.objects[plural]:
             raise Refused(409, f'{plural} "{metadata["name"]}" already exists', "AlreadyExists")
+        self._prune(plural, obj, query)
         if self.admission is not None:
             self.admission("create", plural, obj, None)
         if query.get("dryRun"):
             return obj
         return copy.deepcopy(self._store("ADDED", plural, obj))
+
+    def _prune(self, plural: str, obj: Object, query: dict[str, str]) -> None:
+        if plural not in self.schema:
+            return
+        for field in set(obj.get("spec") or {}) - self.schema[plural]:
+            if query.get("fieldValidation") == "Strict":
+                raise Refused(400, f'strict decoding error: unknown field "spec.{field}"', "BadRequest")
+            del obj["spec"][field]
 
     @staticmethod
     def _patched(obj: Object, content_type: str, patch: Any) -> Object:

@@ -1,0 +1,674 @@
+#!/usr/bin/python
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pools and advertisements as they are to be."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: l2_config
+short_description: Address pools and layer 2 advertisements as they are to be
+version_added: 1.0.0
+description:
+  - Creates and changes the IPAddressPool and L2Advertisement objects of MetalLB, all in one pass.
+  - Before anything is sent, the result is judged by the rules of this collection, which find what MetalLB's own webhook
+    accepts without a word, such as a pool that holds the address of a node. Errors are refused.
+  - Then everything is rehearsed by the API server (dry run), which is also all that check mode does.
+  - Objects that exist under the same names are taken over. Labels and annotations that others wrote stay.
+  - A pool that gives a live service its address is not removed or shrunk without O(force).
+  - Addresses can move from one pool to another. MetalLB never sees two pools that overlap.
+author:
+  - l2ops.metallb contributors (@l2ops)
+extends_documentation_fragment:
+  - l2ops.metallb.kubernetes
+  - l2ops.metallb.attributes
+  - l2ops.metallb.attributes.actiongroup_all
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The API server and MetalLB's webhook take part by a dry run. A pool that takes over addresses which another one
+        gives up in the same run cannot be rehearsed, see RV(not_rehearsed).
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  namespace:
+    description:
+      - Namespace of MetalLB. Pools and advertisements work only there.
+    type: str
+    default: metallb-system
+  pools:
+    description:
+      - Address pools. Those that are not named here stay as they are, unless O(prune) is set.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the IPAddressPool.
+        type: str
+        required: true
+      addresses:
+        description:
+          - Ranges (V(192.168.7.200-192.168.7.250)) or prefixes (V(192.168.7.192/27)), IPv4 or IPv6.
+        type: list
+        elements: str
+        required: true
+      auto_assign:
+        description: Whether services that ask for no pool or address may get one of these.
+        type: bool
+        default: true
+      avoid_buggy_ips:
+        description: Whether addresses that end in .0 and .255 are kept back.
+        type: bool
+        default: false
+      service_allocation:
+        description: Which services may have addresses of this pool. All by default.
+        type: dict
+        suboptions:
+          priority:
+            description: Pools with a lower number are used first. V(0) is the same as none, which comes last.
+            type: int
+          namespaces:
+            description: Names of namespaces.
+            type: list
+            elements: str
+          namespace_selectors:
+            description: Label selectors for namespaces, with C(matchLabels) and C(matchExpressions).
+            type: list
+            elements: dict
+          service_selectors:
+            description: Label selectors for services, with C(matchLabels) and C(matchExpressions).
+            type: list
+            elements: dict
+      labels:
+        description: Labels of the object.
+        type: dict
+      annotations:
+        description: Annotations of the object.
+        type: dict
+  advertisements:
+    description:
+      - Layer 2 advertisements. Those that are not named here stay as they are, unless O(prune) is set.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the L2Advertisement.
+        type: str
+        required: true
+      ip_address_pools:
+        description:
+          - Names of the pools that are advertised. With neither this nor O(advertisements[].ip_address_pool_selectors),
+            all are.
+        type: list
+        elements: str
+      ip_address_pool_selectors:
+        description: Label selectors for pools, with C(matchLabels) and C(matchExpressions).
+        type: list
+        elements: dict
+      node_selectors:
+        description:
+          - Label selectors for the nodes that may announce, with C(matchLabels) and C(matchExpressions).
+          - All nodes by default.
+        type: list
+        elements: dict
+      interfaces:
+        description:
+          - Interfaces on which is answered. All by default. They do not influence which node announces.
+        type: list
+        elements: str
+      service_selectors:
+        description:
+          - Label selectors for services, with C(matchLabels) and C(matchExpressions). Needs MetalLB 0.16.
+        type: list
+        elements: dict
+      labels:
+        description: Labels of the object.
+        type: dict
+      annotations:
+        description: Annotations of the object.
+        type: dict
+  prune:
+    description:
+      - Whether objects that this module made or took over, and that are no longer named, are removed. They are known by
+        the label C(app.kubernetes.io/managed-by=l2ops.metallb). All others stay in any case.
+      - Applies to pools only if O(pools) is given, and to advertisements only if O(advertisements) is given.
+    type: bool
+    default: false
+  force:
+    description:
+      - Whether a change may take the address of a live service away. RV(endangered_services) lists such services.
+    type: bool
+    default: false
+  validate:
+    description:
+      - Whether the result is judged by the rules of this collection.
+    type: bool
+    default: true
+  gateway:
+    description:
+      - Addresses of the LAN's gateways. No pool may hold them (MLB302).
+    type: list
+    elements: str
+    default: []
+  reserved:
+    description:
+      - Other addresses, ranges or prefixes that no pool may hold, such as a Talos VIP (MLB302).
+    type: list
+    elements: str
+    default: []
+  dhcp_ranges:
+    description:
+      - Ranges that a DHCP server gives out (MLB310).
+    type: list
+    elements: str
+    default: []
+  node_networks:
+    description:
+      - On-link networks of the nodes as prefixes, where they cannot be told from the nodes' addresses (MLB304).
+    type: list
+    elements: str
+    default: []
+  ignore:
+    description:
+      - Codes of findings that are left out of account.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description:
+      - Seconds to wait for MetalLB's webhook, without which no pool can be changed.
+    type: int
+    default: 120
+notes:
+  - "RBAC: in a Role in MetalLB's namespace C(ipaddresspools) and C(l2advertisements) (C(metallb.io)) with C(list),
+    C(get), C(create), C(patch), and C(delete) for O(prune). In a ClusterRole C(services) with C(list). What O(validate)
+    reads besides is listed with M(l2ops.metallb.l2_validate); what may not be read is not judged."
+seealso:
+  - module: l2ops.metallb.l2_validate
+  - module: l2ops.metallb.l2_ready
+"""
+
+EXAMPLES = r"""
+- name: One pool, advertised on one interface
+  l2ops.metallb.l2_config:
+    pools:
+      - name: main-pool
+        addresses: [192.168.7.200-192.168.7.250]
+    advertisements:
+      - name: l2-adv
+        ip_address_pools: [main-pool]
+        interfaces: [eth0]
+    gateway: [192.168.7.1]
+
+- name: A pool for one team, announced by workers only, and nothing else of ours
+  l2ops.metallb.l2_config:
+    pools:
+      - name: team-a
+        addresses: [192.168.7.192/29, "fd00:192:168:7::100/124"]
+        auto_assign: false
+        service_allocation:
+          priority: 10
+          namespaces: [team-a]
+    advertisements:
+      - name: team-a
+        ip_address_pools: [team-a]
+        node_selectors:
+          - matchExpressions:
+              - key: node-role.kubernetes.io/control-plane
+                operator: DoesNotExist
+    prune: true
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: V(create), V(update) or V(delete).
+      type: str
+    kind:
+      description: V(IPAddressPool) or V(L2Advertisement).
+      type: str
+    name:
+      description: Name of the object.
+      type: str
+  sample:
+    - action: create
+      kind: IPAddressPool
+      name: main-pool
+applied:
+  description: The requests that were sent and accepted, in order. Empty in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: [create IPAddressPool main-pool]
+endangered_services:
+  description: Live services that get their address from what a pool gives up.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the service.
+      type: str
+    name:
+      description: Name of the service.
+      type: str
+    address:
+      description: Address that it would lose.
+      type: str
+    pool:
+      description: Pool that gives it up.
+      type: str
+    moves_to:
+      description: Pool that takes it over in the same run, or empty.
+      type: str
+  sample:
+    - namespace: traefik
+      name: traefik
+      address: 192.168.7.203
+      pool: main-pool
+      moves_to: ""
+not_rehearsed:
+  description: Objects that the API server could not rehearse, as C(kind name).
+  returned: always
+  type: list
+  elements: str
+  sample: []
+findings:
+  description: What the rules found, as M(l2ops.metallb.l2_validate) returns it. Empty with O(validate=false).
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+checks:
+  description: Which rules were applied, as M(l2ops.metallb.l2_validate) returns it.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+summary:
+  description: Numbers of findings by severity, and of rules that were skipped.
+  returned: when validated
+  type: dict
+  sample:
+    errors: 0
+    warnings: 0
+    infos: 0
+    skipped: 2
+failure_kind:
+  description: V(findings) when the wanted result was refused by rules or O(force) is needed, else V(execution).
+  returned: failure
+  type: str
+  sample: findings
+"""
+
+import re
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._apply import (
+    ADVERTISEMENTS,
+    POOLS,
+    Plan,
+    Step,
+    advertisement_to_object,
+    diff_of,
+    endangered,
+    lost,
+    merge_patch,
+    plan,
+    pool_to_object,
+    shown,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
+    ApiError,
+    Kube,
+    ListRequest,
+    argument_spec,
+    connect,
+    guarded,
+    resource_path,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import causes_of, is_controller, is_speaker
+
+POLL = 2.0
+CONFLICTS = 3
+GROUP, VERSION = "metallb.io", "v1beta1"
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+UNKNOWN_FIELD = re.compile(r'unknown field "spec\.([^"]+)"')
+
+
+class Config:
+    """One run."""
+
+    def __init__(self, module: AnsibleModule, kube: Kube, wanted: dict) -> None:
+        self.module = module
+        self.kube = kube
+        self.namespace: str = module.params["namespace"]
+        self.wanted = wanted
+        self.deadline = time.monotonic() + module.params["timeout"]
+        self.services: list = []
+        self.services_error: ApiError | None = None
+        self.crds_missing = False
+        self.plan = Plan()
+        # after-images of the API server, by kind and name
+        self.rehearsed: dict[tuple[str, str], dict] = {}
+        self.result: dict = {
+            "changed": False,
+            "changes": [],
+            "applied": [],
+            "endangered_services": [],
+            "not_rehearsed": [],
+            "findings": [],
+            "checks": [],
+        }
+
+    # -- looking and deciding -----------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        outcomes = self.kube.list_all(
+            [
+                ListRequest(POOLS, GROUP, VERSION, namespace=self.namespace),
+                ListRequest(ADVERTISEMENTS, GROUP, VERSION, namespace=self.namespace),
+                ListRequest("services"),
+            ]
+        )
+        for plural in (POOLS, ADVERTISEMENTS):
+            error = outcomes[plural].error
+            if error is None:
+                continue
+            # In a dry run of a first installation there is nothing yet that could be asked.
+            if not (error.kind_missing and self.module.check_mode):
+                raise error
+            self.crds_missing = True
+        self.services = outcomes["services"].objects
+        self.services_error = outcomes["services"].error
+        current = {plural: outcomes[plural].objects for plural in (POOLS, ADVERTISEMENTS)}
+        self.set_plan(plan(current, self.wanted, self.module.params["prune"]))
+
+    def set_plan(self, found: Plan) -> None:
+        self.plan = found
+        self.result["changes"] = [
+            {"action": step.action, "kind": step.kind, "name": step.name} for step in found.changes
+        ]
+
+    def guard(self) -> None:
+        """Nothing live is taken away unasked."""
+        giving_up = [
+            step for step in self.plan.changes if step.plural == POOLS and step.before and lost(step.before, step.after)
+        ]
+        if not giving_up:
+            return
+        force = self.module.params["force"]
+        if self.services_error is not None and not force:
+            self.fail(
+                f"{', '.join(step.name for step in giving_up)} would give up addresses, and whether a live service has "
+                f"one of them cannot be seen: {self.services_error} Or set force: true."
+            )
+        found = endangered(self.plan.changes, self.services)
+        self.result["endangered_services"] = [one.as_result() for one in found]
+        if found and not force:
+            named = "; ".join(
+                f"{one.namespace}/{one.name} has {one.address} from {one.pool}"
+                + (f", which moves to {one.moves_to}" if one.moves_to else "")
+                for one in found[:10]
+            )
+            more = f" (and {len(found) - 10} more, see endangered_services)" if len(found) > 10 else ""
+            self.fail(
+                f"Live services would lose their address, if only for a moment: {named}{more}. Keep these addresses in "
+                "their pools, or set force: true.",
+                kind="findings",
+            )
+
+    # -- rehearsing and doing -----------------------------------------------------------------------------------------
+
+    def rehearse(self) -> None:
+        """Send everything as a dry run. Drops changes that turn out to be none."""
+        real = []
+        for step in self.plan.changes:
+            if self.crds_missing:
+                self.result["not_rehearsed"].append(f"{step.kind} {step.name}")
+                real.append(step)
+                continue
+            try:
+                after = self.send(step, step.before, dry_run=True)
+            except ApiError as error:
+                if not (error.webhook_denied and step.plural == POOLS and self.plan.frees_addresses):
+                    self.refused(step, error)
+                # It may want what another pool has not yet given up. The real run sends that one first.
+                self.result["not_rehearsed"].append(f"{step.kind} {step.name}")
+                real.append(step)
+                continue
+            if step.action == "update" and shown(after) == shown(step.before):
+                continue
+            if step.action != "delete":
+                self.rehearsed[(step.plural, step.name)] = after
+            real.append(step)
+        if len(real) != len(self.plan.changes):
+            names = {(step.plural, step.name) for step in real}
+            steps = [step for step in self.plan.steps if (step.plural, step.name) in names]
+            self.set_plan(Plan(real, steps, self.plan.unchanged, self.plan.foreign))
+
+    def apply(self) -> None:
+        live: dict[tuple[str, str], dict | None] = {}
+        for step in self.plan.steps:
+            key = (step.plural, step.name)
+            try:
+                live[key] = self.send(step, live.get(key, step.before), dry_run=False)
+            except ApiError as error:
+                self.refused(step, error)
+            self.result["changed"] = True
+            self.result["applied"].append(f"{step.action} {step.kind} {step.name}")
+
+    def send(self, step: Step, live: dict | None, *, dry_run: bool) -> dict:
+        """One step, over a webhook that is still starting and over changes that do not matter."""
+        conflicts = 0
+        while True:
+            try:
+                return self.send_once(step, live, dry_run)
+            except ApiError as error:
+                if error.webhook_unavailable:
+                    self.wait_for_webhook(error)
+                elif error.kind_of_failure == "conflict" and step.action == "update" and conflicts < CONFLICTS:
+                    # The controller counts addresses in the object's status; that is no change of what is wanted.
+                    conflicts += 1
+                    fresh = self.kube.get(self.path(step))
+                    if shown(fresh) != shown(live):
+                        raise
+                    live = fresh
+                else:
+                    raise
+
+    def send_once(self, step: Step, live: dict | None, dry_run: bool) -> dict:
+        if step.action == "create":
+            body = shown(step.after)
+            return self.kube.create(
+                resource_path(step.plural, GROUP, VERSION, self.namespace), body, dry_run=dry_run, strict=True
+            )
+        live = live or {}
+        if step.action == "delete":
+            preconditions = {"uid": live["metadata"]["uid"]} if live.get("metadata", {}).get("uid") else None
+            try:
+                self.kube.delete(self.path(step), preconditions=preconditions, dry_run=dry_run)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+            return {}
+        patch = merge_patch(step.before or {}, step.after or {})
+        patch.setdefault("metadata", {})["resourceVersion"] = live["metadata"]["resourceVersion"]
+        return self.kube.patch(self.path(step), patch, dry_run=dry_run, strict=True)
+
+    def path(self, step: Step) -> str:
+        return resource_path(step.plural, GROUP, VERSION, self.namespace, step.name)
+
+    def wait_for_webhook(self, error: ApiError) -> None:
+        left = self.deadline - time.monotonic()
+        if left > 0:
+            time.sleep(min(POLL, left))
+            return
+        outcomes = self.kube.list_all(
+            [
+                ListRequest("deployments", "apps", "v1", namespace=self.namespace),
+                ListRequest("daemonsets", "apps", "v1", namespace=self.namespace),
+                ListRequest("pods", namespace=self.namespace),
+                ListRequest("events", namespace=self.namespace),
+            ]
+        )
+        causes = causes_of(
+            next((one for one in outcomes["deployments"].objects if is_controller(one)), None),
+            next((one for one in outcomes["daemonsets"].objects if is_speaker(one)), None),
+            outcomes["pods"].objects,
+            outcomes["events"].objects,
+            error.reason,
+        )
+        why = "; ".join(f"{one['code']} {one['summary']}" for one in causes)
+        self.fail(
+            f"MetalLB's webhook did not answer within {self.module.params['timeout']} s, and without it no pool can be "
+            f"changed: {why}. {self.so_far()}"
+        )
+
+    def refused(self, step: Step, error: ApiError) -> None:
+        what = f"{step.action} {step.kind} {step.name}"
+        unknown = UNKNOWN_FIELD.search(error.reason)
+        if unknown:
+            needs = " (serviceSelectors needs MetalLB 0.16)" if "serviceSelectors" in unknown.group(1) else ""
+            self.fail(
+                f"Cannot {what}: the installed MetalLB does not know the field spec.{unknown.group(1)}{needs}. "
+                f"Leave it out, or upgrade MetalLB. {self.so_far()}"
+            )
+        if error.kind_of_failure == "conflict":
+            self.fail(f"Cannot {what}: somebody else changed it meanwhile. Run again. {self.so_far()}")
+        said = " ".join(part for part in (error.reason or str(error), error.advice) if part).rstrip(".")
+        self.fail(f"Cannot {what}: {said}. {self.so_far()}", api_error=error.as_result())
+
+    def so_far(self) -> str:
+        applied = self.result["applied"]
+        return f"Done before: {', '.join(applied)}." if applied else "Nothing was changed."
+
+    def diffs(self) -> list[dict]:
+        found = []
+        for step in self.plan.changes:
+            diff = diff_of(step)
+            if (step.plural, step.name) in self.rehearsed:
+                diff["after"] = shown(self.rehearsed[(step.plural, step.name)])
+            found.append(diff)
+        return found
+
+    def fail(self, msg: str, kind: str = "execution", **more: dict) -> None:
+        self.module.fail_json(msg=msg, failure_kind=kind, **dict(self.result, **more))
+
+
+def wanted_objects(module: AnsibleModule) -> dict:
+    """The options as objects; a kind that was not given is not in it."""
+    wanted = {}
+    for option, plural, convert in (
+        ("pools", POOLS, pool_to_object),
+        ("advertisements", ADVERTISEMENTS, advertisement_to_object),
+    ):
+        given = module.params[option]
+        if given is None:
+            continue
+        names = [one["name"] for one in given]
+        wrong = [name for name in names if not NAME.fullmatch(name)]
+        if wrong:
+            module.fail_json(
+                msg=f"{option}: {wrong[0]!r} is no name of an object: lower case letters, digits, '-' and '.', "
+                "beginning and ending with a letter or digit.",
+                failure_kind="execution",
+            )
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            module.fail_json(msg=f"{option}: {', '.join(twice)} is given more than once.", failure_kind="execution")
+        wanted[plural] = [convert(one, module.params["namespace"]) for one in given]
+    return wanted
+
+
+def selectors() -> dict:
+    return {"type": "list", "elements": "dict"}
+
+
+def main() -> None:
+    names = {"type": "list", "elements": "str"}
+    codes = {"type": "list", "elements": "str", "default": []}
+    module = AnsibleModule(
+        argument_spec=argument_spec(
+            namespace={"type": "str", "default": "metallb-system"},
+            pools={
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "addresses": {"type": "list", "elements": "str", "required": True},
+                    "auto_assign": {"type": "bool", "default": True},
+                    "avoid_buggy_ips": {"type": "bool", "default": False},
+                    "service_allocation": {
+                        "type": "dict",
+                        "options": {
+                            "priority": {"type": "int"},
+                            "namespaces": names,
+                            "namespace_selectors": selectors(),
+                            "service_selectors": selectors(),
+                        },
+                    },
+                    "labels": {"type": "dict"},
+                    "annotations": {"type": "dict"},
+                },
+            },
+            advertisements={
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "ip_address_pools": names,
+                    "ip_address_pool_selectors": selectors(),
+                    "node_selectors": selectors(),
+                    "interfaces": names,
+                    "service_selectors": selectors(),
+                    "labels": {"type": "dict"},
+                    "annotations": {"type": "dict"},
+                },
+            },
+            prune={"type": "bool", "default": False},
+            force={"type": "bool", "default": False},
+            validate={"type": "bool", "default": True},
+            gateway=codes,
+            reserved=codes,
+            dhcp_ranges=codes,
+            node_networks=codes,
+            ignore=codes,
+            timeout={"type": "int", "default": 120},
+        ),
+        required_one_of=[("pools", "advertisements")],
+        supports_check_mode=True,
+    )
+    wanted = wanted_objects(module)
+    with guarded(module):
+        config = Config(module, connect(module), wanted)
+    with guarded(module, config.result):
+        config.look()
+        if config.crds_missing:
+            module.warn("MetalLB's CRDs are not there yet, so nothing could be rehearsed by the API server.")
+        for one in config.plan.foreign:
+            module.warn(f"{one} is kept by another tool, which may change it back.")
+        config.guard()
+        config.rehearse()
+        if module._diff:
+            config.result["diff"] = config.diffs()
+        if module.check_mode:
+            config.result["changed"] = bool(config.plan.changes)
+        else:
+            config.apply()
+    module.exit_json(**config.result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,349 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""l2_config against a small API server that refuses overlapping pools, as MetalLB's webhook does."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.l2ops.metallb.plugins.module_utils import _apply
+from ansible_collections.l2ops.metallb.plugins.modules import l2_config
+from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi, Refused
+from ansible_collections.l2ops.metallb.tests.unit.run_module import run
+
+NAMESPACE = "metallb-system"
+POOL = {"name": "main-pool", "addresses": ["192.168.7.200-192.168.7.250"]}
+ADVERTISEMENT = {"name": "l2-adv", "ip_address_pools": ["main-pool"], "interfaces": ["eth0"]}
+
+
+@pytest.fixture
+def api(monkeypatch):
+    monkeypatch.setattr(l2_config, "POLL", 0.01)
+    with FakeApi() as fake:
+        fake.schema["l2advertisements"] = {"ipAddressPools", "ipAddressPoolSelectors", "nodeSelectors", "interfaces"}
+
+        def webhook(verb, plural, new, _old):
+            if plural != "ipaddresspools" or verb == "delete":
+                return
+            new["spec"].setdefault("autoAssign", True)
+            new["spec"].setdefault("avoidBuggyIPs", False)
+            for (_namespace, name), other in fake.objects[plural].items():
+                if name != new["metadata"]["name"] and _apply.overlapping(_apply.spans_of(new), _apply.spans_of(other)):
+                    raise Refused(
+                        403, f'admission webhook "p.metallb.io" denied the request: overlaps {name}', "Forbidden"
+                    )
+
+        fake.admission = webhook
+        yield fake
+
+
+def call(api, **arguments):
+    return run(l2_config, host=api.url, api_key="token", **arguments)
+
+
+def spec(api, plural, name):
+    obj = api.get(plural, name, NAMESPACE)
+    return obj and obj["spec"]
+
+
+def service(api, name, address):
+    api.add(
+        {
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"type": "LoadBalancer"},
+            "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+        }
+    )
+
+
+def test_from_nothing_and_again(api):
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT])
+    assert result["changed"] and not result["failed"]
+    assert result["applied"] == ["create IPAddressPool main-pool", "create L2Advertisement l2-adv"]
+    assert spec(api, "ipaddresspools", "main-pool") == {
+        "addresses": ["192.168.7.200-192.168.7.250"],
+        "autoAssign": True,
+        "avoidBuggyIPs": False,
+    }
+    assert spec(api, "l2advertisements", "l2-adv") == {"ipAddressPools": ["main-pool"], "interfaces": ["eth0"]}
+    api.requests.clear()
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT], prune=True)
+    assert not result["changed"] and result["changes"] == [] and result["applied"] == []
+    assert not api.sent("POST", "PATCH", "DELETE")
+
+
+def test_check_mode_says_the_same_and_only_rehearses(api):
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT], check=True, diff=True)
+    assert result["changed"] and result["applied"] == []
+    assert [one["name"] for one in result["changes"]] == ["main-pool", "l2-adv"]
+    assert all(one["query"]["dryRun"] == "All" for one in api.sent("POST"))
+    assert api.get("ipaddresspools", "main-pool", NAMESPACE) is None
+    real = call(api, pools=[POOL], advertisements=[ADVERTISEMENT], diff=True)
+    assert real["diff"] == result["diff"] and real["changes"] == result["changes"]
+    assert result["diff"][0]["before"] == {}
+    assert result["diff"][0]["after"]["spec"]["addresses"] == POOL["addresses"]
+
+
+def test_every_field_of_both_kinds(api):
+    api.schema["l2advertisements"].add("serviceSelectors")
+    selector = {"matchLabels": {"a": "b"}}
+    pool = dict(
+        POOL,
+        auto_assign=False,
+        avoid_buggy_ips=True,
+        service_allocation={
+            "priority": 7,
+            "namespaces": ["x"],
+            "namespace_selectors": [selector],
+            "service_selectors": [selector],
+        },
+        labels={"tier": "a", "number": 1},
+        annotations={"on": True},
+    )
+    advertisement = dict(
+        ADVERTISEMENT, ip_address_pool_selectors=[selector], node_selectors=[selector], service_selectors=[selector]
+    )
+    assert not call(api, pools=[pool], advertisements=[advertisement])["failed"]
+    obj = api.get("ipaddresspools", "main-pool", NAMESPACE)
+    assert obj["spec"] == {
+        "addresses": POOL["addresses"],
+        "autoAssign": False,
+        "avoidBuggyIPs": True,
+        "serviceAllocation": {
+            "priority": 7,
+            "namespaces": ["x"],
+            "namespaceSelectors": [selector],
+            "serviceSelectors": [selector],
+        },
+    }
+    assert obj["metadata"]["labels"]["tier"] == "a" and obj["metadata"]["labels"]["number"] == "1"
+    assert obj["metadata"]["annotations"] == {"on": "true"}
+    assert spec(api, "l2advertisements", "l2-adv")["serviceSelectors"] == [selector]
+    assert not call(api, pools=[pool], advertisements=[advertisement])["changed"]
+
+
+def test_an_option_that_is_left_out_again_is_taken_back(api):
+    call(api, pools=[dict(POOL, service_allocation={"priority": 1})], advertisements=[ADVERTISEMENT])
+    result = call(api, pools=[POOL], advertisements=[{"name": "l2-adv"}])
+    assert len(result["changes"]) == 2
+    assert "serviceAllocation" not in spec(api, "ipaddresspools", "main-pool")
+    assert spec(api, "l2advertisements", "l2-adv") == {}
+
+
+def test_a_field_that_this_metallb_does_not_know_is_not_dropped_in_silence(api):
+    result = call(api, pools=[POOL], advertisements=[dict(ADVERTISEMENT, service_selectors=[{}])])
+    assert result["failed"] and not result["changed"]
+    assert (
+        "spec.serviceSelectors" in result["msg"] and "0.16" in result["msg"] and "Nothing was changed" in result["msg"]
+    )
+    assert api.get("ipaddresspools", "main-pool", NAMESPACE) is None, "refused before anything was sent"
+
+
+def test_prune_takes_only_what_is_ours_and_of_a_kind_that_was_given(api):
+    call(api, pools=[POOL, {"name": "other", "addresses": ["10.0.0.0/24"]}], advertisements=[ADVERTISEMENT])
+    api.add(
+        {
+            "kind": "IPAddressPool",
+            "metadata": {"name": "foreign", "namespace": NAMESPACE},
+            "spec": {"addresses": ["10.0.1.0/24"]},
+        }
+    )
+    assert not call(api, pools=[POOL])["changed"]
+    result = call(api, pools=[POOL], prune=True)
+    assert result["applied"] == ["delete IPAddressPool other"]
+    assert sorted(name for _namespace, name in api.objects["ipaddresspools"]) == ["foreign", "main-pool"]
+    assert api.get("l2advertisements", "l2-adv", NAMESPACE)
+    assert call(api, pools=[], advertisements=[], prune=True)["applied"] == [
+        "delete L2Advertisement l2-adv",
+        "delete IPAddressPool main-pool",
+    ]
+
+
+def test_addresses_move_between_pools(api):
+    call(
+        api,
+        pools=[{"name": "a", "addresses": ["10.0.0.0-10.0.0.20"]}, {"name": "b", "addresses": ["10.0.0.21-10.0.0.30"]}],
+    )
+    moved = [{"name": "b", "addresses": ["10.0.0.11-10.0.0.30"]}, {"name": "a", "addresses": ["10.0.0.0-10.0.0.10"]}]
+    rehearsal = call(api, pools=moved, check=True)
+    assert not rehearsal["failed"] and rehearsal["not_rehearsed"] == ["IPAddressPool b"]
+    result = call(api, pools=moved)
+    assert result["applied"] == ["update IPAddressPool a", "update IPAddressPool b"]
+    swapped = [{"name": "a", "addresses": ["10.0.0.11-10.0.0.30"]}, {"name": "b", "addresses": ["10.0.0.0-10.0.0.10"]}]
+    result = call(api, pools=swapped)
+    assert not result["failed"], result["msg"]
+    assert spec(api, "ipaddresspools", "a")["addresses"] == ["10.0.0.11-10.0.0.30"]
+    assert spec(api, "ipaddresspools", "b")["addresses"] == ["10.0.0.0-10.0.0.10"]
+    assert not call(api, pools=swapped)["changed"]
+
+
+def test_an_overlap_with_a_pool_that_stays_is_refused_in_the_webhooks_words(api):
+    api.add(
+        {
+            "kind": "IPAddressPool",
+            "metadata": {"name": "theirs", "namespace": NAMESPACE},
+            "spec": {"addresses": ["10.0.0.0/8"]},
+        }
+    )
+    for check in (True, False):
+        result = call(api, pools=[{"name": "mine", "addresses": ["10.1.0.0/16"]}], check=check, validate=False)
+        assert result["failed"] and "overlaps theirs" in result["msg"] and not result["changed"]
+
+
+def test_live_addresses_are_guarded(api):
+    call(api, pools=[POOL])
+    service(api, "web", "192.168.7.205")
+    smaller = [dict(POOL, addresses=["192.168.7.210-192.168.7.250"])]
+    for check in (True, False):
+        result = call(api, pools=smaller, check=check)
+        assert result["failed"] and result["failure_kind"] == "findings" and not result["changed"]
+        assert "default/web has 192.168.7.205 from main-pool" in result["msg"] and "force: true" in result["msg"]
+        assert result["endangered_services"] == [
+            {"namespace": "default", "name": "web", "address": "192.168.7.205", "pool": "main-pool", "moves_to": ""}
+        ]
+    assert call(api, pools=[], prune=True)["failed"]
+    assert spec(api, "ipaddresspools", "main-pool")["addresses"] == POOL["addresses"]
+    forced = call(api, pools=smaller, force=True)
+    assert forced["changed"] and [one["name"] for one in forced["endangered_services"]] == ["web"]
+
+
+def test_a_guard_that_cannot_see_says_so(api):
+    call(api, pools=[POOL])
+    api.forbidden.add(("list", "services"))
+    assert not call(api, pools=[POOL])["failed"], "nothing is given up, so nothing needs to be seen"
+    result = call(api, pools=[dict(POOL, addresses=["192.168.7.210/32"])])
+    assert result["failed"] and 'resources: ["services"]' in result["msg"]
+    assert call(api, pools=[dict(POOL, addresses=["192.168.7.210/32"])], force=True)["changed"]
+
+
+def test_an_object_of_another_tool_is_changed_with_a_warning(api):
+    api.add(
+        {
+            "kind": "IPAddressPool",
+            "metadata": {
+                "name": "main-pool",
+                "namespace": NAMESPACE,
+                "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            },
+            "spec": {"addresses": ["192.168.7.200-192.168.7.210"], "autoAssign": True, "avoidBuggyIPs": False},
+        }
+    )
+    result = call(api, pools=[POOL])
+    assert result["changed"] and "managed by Helm" in result["warnings"][0]
+    assert api.get("ipaddresspools", "main-pool", NAMESPACE)["metadata"]["labels"] == {
+        "app.kubernetes.io/managed-by": "Helm"
+    }
+    assert not call(api, pools=[], prune=True)["changed"]
+
+
+def test_a_webhook_that_is_still_starting_is_waited_for(api):
+    api.fault("POST", "/apis/metallb.io", 500, 'failed calling webhook "p.metallb.io": connection refused', times=3)
+    assert call(api, pools=[POOL])["changed"]
+
+
+def test_a_webhook_that_never_answers_ends_with_the_cause(api):
+    api.fault("POST", "/apis/metallb.io", 500, 'failed calling webhook "p.metallb.io": no endpoints', times=99)
+    marks = {"app": "metallb", "component": "controller"}
+    api.add(
+        {
+            "kind": "Deployment",
+            "metadata": {"name": "controller", "namespace": NAMESPACE, "labels": marks},
+            "spec": {"selector": {"matchLabels": marks}},
+            "status": {},
+        }
+    )
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+    api.add(
+        {
+            "kind": "Pod",
+            "metadata": {"name": "controller-1", "namespace": NAMESPACE, "labels": marks},
+            "status": {"conditions": [condition]},
+        }
+    )
+    result = call(api, pools=[POOL], timeout=0)
+    assert result["failed"] and not result["changed"]
+    assert "within 0 s" in result["msg"] and "MLB104 controller controller-1: Unschedulable: 0/1 nodes" in result["msg"]
+
+
+def test_the_controllers_own_counting_is_no_conflict(api):
+    call(api, pools=[POOL])
+    real = api._patched
+    counted = []
+
+    def patched(obj, content_type, patch):
+        if len(counted) < 2:
+            counted.append(1)
+            api.write(
+                "ipaddresspools",
+                "main-pool",
+                lambda pool: pool.update(status={"assignedIPv4": len(counted)}),
+                NAMESPACE,
+            )
+            raise Refused(409, "the object has been modified", "Conflict")
+        return real(obj, content_type, patch)
+
+    api._patched = patched
+    assert call(api, pools=[dict(POOL, avoid_buggy_ips=True)])["changed"]
+    assert spec(api, "ipaddresspools", "main-pool")["avoidBuggyIPs"] is True
+
+
+def test_a_change_by_somebody_else_is_not_written_over(api):
+    call(api, pools=[POOL])
+    real = api._patched
+    meddled = []
+
+    def patched(obj, content_type, patch):
+        if not meddled:
+            meddled.append(1)
+            api.write("ipaddresspools", "main-pool", lambda pool: pool["spec"].update(autoAssign=False), NAMESPACE)
+            raise Refused(409, "the object has been modified", "Conflict")
+        return real(obj, content_type, patch)
+
+    api._patched = patched
+    result = call(api, pools=[dict(POOL, avoid_buggy_ips=True)])
+    assert result["failed"] and "somebody else changed it" in result["msg"]
+    assert spec(api, "ipaddresspools", "main-pool")["avoidBuggyIPs"] is False
+
+
+def test_what_was_done_before_a_failure_is_told(api):
+    real = api.admission
+
+    def webhook(verb, plural, new, old):
+        real(verb, plural, new, old)
+        if plural == "l2advertisements" and api.get("ipaddresspools", "main-pool", NAMESPACE):
+            raise Refused(403, 'admission webhook "other" denied the request: no', "Forbidden")
+
+    api.admission = webhook
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT])
+    assert result["failed"] and result["changed"]
+    assert "Done before: create IPAddressPool main-pool." in result["msg"]
+
+
+def test_before_metallb_is_installed(api):
+    api.absent |= {"ipaddresspools", "l2advertisements"}
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT], check=True)
+    assert not result["failed"] and result["changed"] and len(result["not_rehearsed"]) == 2
+    result = call(api, pools=[POOL])
+    assert result["failed"] and "CRD" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"pools": [POOL, POOL]}, "more than once"),
+        ({"pools": [dict(POOL, name="Main Pool")]}, "is no name"),
+        ({"advertisements": [{"name": ""}]}, "is no name"),
+        ({}, "one of the following is required"),
+    ],
+)
+def test_wrong_arguments(api, wrong, said):
+    result = call(api, **wrong)
+    assert result["failed"] and said in result["msg"] and not api.requests
+
+
+def test_a_missing_permission(api):
+    api.forbidden.add(("create", "ipaddresspools"))
+    result = call(api, pools=[POOL])
+    assert result["failed"] and 'resources: ["ipaddresspools"], verbs: ["create"]' in result["msg"]

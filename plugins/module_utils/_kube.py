@@ -518,9 +518,9 @@ class Kube:
         read_timeout: float | None = None,
         preload: bool = True,
     ) -> Any:
-        headers = urllib3.response.HTTPHeaderDict(self._headers)
-        headers["Accept"] = accept
-        headers["User-Agent"] = USER_AGENT
+        headers = {"Accept": accept, "User-Agent": USER_AGENT}
+        for number, (name, text) in enumerate(self._headers):
+            headers[_variant(name, number)] = text
         if content_type:
             headers["Content-Type"] = content_type
         authorization = self._authorization()
@@ -529,7 +529,7 @@ class Kube:
         url = self._url + path
         if query:
             url += "?" + urlencode(query)
-        return self._pool.urlopen(
+        return self._pool.request(
             method,
             url,
             body=payload,
@@ -988,6 +988,11 @@ def _check_kubeconfig_file(path: str, advice: str) -> None:
 
 
 # -- small parts ------------------------------------------------------------------------------------------------------
+
+
+def _variant(name: str, number: int) -> str:
+    """The same header's name in other letters: a header may be sent several times, but a dict has each key once."""
+    return "".join(letter.upper() if number >> place & 1 else letter.lower() for place, letter in enumerate(name))
 
 
 def _selectors(label_selector: str | None, field_selector: str | None) -> Query:

@@ -342,7 +342,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import cau
 
 POLL = 2.0
 CONFLICTS = 3
-GROUP, VERSION = "metallb.io", "v1beta1"
+GROUP = "metallb.io"
+VERSION = "v1beta1"
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 UNKNOWN_FIELD = re.compile(r'unknown field "spec\.([^"]+)"')
 

@@ -164,11 +164,14 @@ def test_a_token_from_the_options_beats_that_of_the_kubeconfig(api):
 
 def test_headers(api):
     kube = connected(api, impersonate_user="jane", impersonate_groups=["a", "b"])
+    api.add(node("n"))
     kube.list(ListRequest("nodes"))
-    headers = api.requests[0]["headers"]
-    assert ("User-Agent", "l2ops.metallb") in headers
-    assert ("Impersonate-User", "jane") in headers
-    assert [text for name, text in headers if name == "Impersonate-Group"] == ["a", "b"]
+    kube.patch("/api/v1/nodes/n", {"metadata": {"labels": {"a": "b"}}})
+    for request in api.requests:
+        headers = [(name.lower(), text) for name, text in request["headers"]]
+        assert ("user-agent", "l2ops.metallb") in headers
+        assert ("impersonate-user", "jane") in headers
+        assert sorted(text for name, text in headers if name == "impersonate-group") == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def version_of(workload: Object) -> str:
     for container in containers:
         if container.get("name") not in ("controller", "speaker"):
             continue
-        name = str(container.get("image") or "").split("@")[0].rpartition("/")[2]
+        name = str(container.get("image") or "").partition("@")[0].rpartition("/")[2]
         tag = name.partition(":")[2]
         return tag[1:] if tag[:1] == "v" and tag[1:2].isdigit() else tag
     return ""

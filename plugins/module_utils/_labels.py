@@ -264,9 +264,18 @@ def owner_hint(nodes: list[str], key: str) -> str:
     return (
         f"Talos owns the label {key} on {listing(nodes)} (annotation {OWNED_LABELS_ANNOTATION}) and puts it back when "
         "it is removed through the API. Lasting: take it out of the machine configuration (machine.nodeLabels, or "
-        'KubeNodeConfig from Talos 1.14 on; first set it to "", then $patch: delete, as two patches in one call), or '
-        "let MetalLB ignore it (Helm value speaker.ignoreExcludeLB: true). See finding MLB202."
+        'KubeNodeConfig from Talos 1.14 on; first set it to "", then $patch: delete, as two patches in one call)'
+        f"{_or_ignore(key)}. See finding MLB202."
     )
+
+
+def stranger_hint(managers: str, key: str) -> str:
+    """What to tell when somebody else keeps putting the label back."""
+    return f"Find out what {managers} is and why it sets the label{_or_ignore(key)}."
+
+
+def _or_ignore(key: str) -> str:
+    return ", or let MetalLB ignore it (Helm value speaker.ignoreExcludeLB: true)" if key == EXCLUDE_LABEL else ""
 
 
 def listing(names: Iterable[str], most: int = 10) -> str:

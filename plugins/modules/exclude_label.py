@@ -222,6 +222,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._labels import (
     owner_hint,
     patch_of,
     read,
+    stranger_hint,
     writers_of,
     wrong_key,
     wrong_value,
@@ -410,12 +411,7 @@ def finish(module: AnsibleModule, task: Task, planned: int) -> None:
         who = ", ".join(sorted({one["manager"] or "an unknown writer" for one in standing}))
         names = [one["node"] for one in standing]
         owned = [one["node"] for one in standing if one["owned_by_talos"]]
-        cure = (
-            owner_hint(owned, task.key)
-            if owned
-            else f"Find out what {who} is and why it sets the label, or let MetalLB ignore it (Helm value "
-            "speaker.ignoreExcludeLB: true)."
-        )
+        cure = owner_hint(owned, task.key) if owned else stranger_hint(who, task.key)
         module.fail_json(
             msg=f"The label {task.key} was removed from {listing(names)} and put back by {who}, first after "
             f"{min(one['after_seconds'] for one in standing):g} s. Not tried any further. {cure}",

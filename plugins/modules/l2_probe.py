@@ -140,11 +140,13 @@ options:
     default: 1000
   fast_rate:
     description:
-      - The same as O(rate) as long as all answers come within 20 ms, which shows that no responder is behind. Set it to
-        O(rate) to keep it
-        constant.
+      - The same as O(rate) as long as all answers come within 20 ms and keep coming, which shows that no responder is behind.
+      - One that is behind after all (a speaker that its CPU limit stops for most of the time) is noticed by its first late answer. The
+        sweep then goes on at O(rate), and the silent are asked twice more. To be on the safe side where one such speaker may hide among
+        many quick hosts and many silent addresses, set it to O(rate).
+      - Not used with O(mode=conflict), where there is time.
     type: int
-    default: 5000
+    default: 12000
   max_rate:
     description:
       - Frames in any one second that are never exceeded, answers or not; V(0) for no such limit.
@@ -678,7 +680,8 @@ def build_settings(params):
         window=params["duplicate_window"] * MILLISECOND,
         burst=params["burst"],
         rate=params["rate"],
-        fast_rate=params["fast_rate"],
+        # where speed is no concern, never hurry
+        fast_rate=params["rate"] if params["mode"] == "conflict" else params["fast_rate"],
         ceiling=params["max_rate"],
     )
 
@@ -741,7 +744,7 @@ def main():
             "duplicate_window": {"type": "int", "default": 250},
             "burst": {"type": "int", "default": 100},
             "rate": {"type": "int", "default": 1000},
-            "fast_rate": {"type": "int", "default": 5000},
+            "fast_rate": {"type": "int", "default": 12000},
             "max_rate": {"type": "int", "default": 0},
             "unicast": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
             "canary": {"type": "list", "elements": "str", "default": []},

@@ -33,9 +33,10 @@ class Pacer:
     """A window over frames. Times are nanoseconds of a monotonic clock.
 
     :ivar rate: frames per second that are given up; the owner may change it at any time
+    :ivar youngest: the least age at which a frame was given up; that is less than ``burst`` / ``rate`` when it went faster
     """
 
-    __slots__ = ("_burst", "_ceiling", "_count", "_earned", "_flight", "_next", "_stamp", "rate")
+    __slots__ = ("_burst", "_ceiling", "_count", "_earned", "_flight", "_next", "_stamp", "rate", "youngest")
 
     def __init__(self, burst: int, rate: float, ceiling: int = 0, now: int = 0) -> None:
         """
@@ -44,13 +45,14 @@ class Pacer:
             ports whose ARP inspection shuts them: 15 per second is a usual limit); 0 for none
         """
         self._burst = burst
-        self._flight: deque[Flyer] = deque()
+        self._flight: deque[tuple[int, Flyer]] = deque()
         self._count = 0
         self._earned = 0.0
         self._stamp = now
         self._ceiling = SECOND // ceiling + 1 if ceiling else 0
         self._next = now
         self.rate = rate
+        self.youngest = 1 << 62
 
     def take(self, flyer: Flyer, now: int) -> bool:
         """Whether a frame may be sent now; if so, it is in flight."""
@@ -64,7 +66,7 @@ class Pacer:
             self._stamp = now  # an empty window earns nothing
             self._earned = 0.0
         flyer.outstanding += 1
-        self._flight.append(flyer)
+        self._flight.append((now, flyer))
         self._count += 1
         if self._ceiling:
             self._next = now + self._ceiling
@@ -91,8 +93,9 @@ class Pacer:
             self._earned += elapsed * self.rate / SECOND
             self._stamp = now
         while self._earned >= 1.0 and self._count:
-            flyer = self._flight.popleft()
+            sent, flyer = self._flight.popleft()
             if flyer.outstanding:
+                self.youngest = min(self.youngest, now - sent)
                 flyer.outstanding -= 1
                 self._count -= 1
                 self._earned -= 1.0

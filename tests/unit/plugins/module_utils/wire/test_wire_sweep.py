@@ -327,3 +327,21 @@ def test_the_window_is_open_when_it_says_so(burst, rate, ceiling):
             assert not pacer.take(Flyer(), ready - 2)
         now = ready
         assert pacer.take(Flyer(), now)
+
+
+def test_a_few_silent_ones_after_a_hurried_sweep_are_asked_once_more():
+    wanted = addresses(600)
+    network = SimulatedNetwork(SimulatedHost(KERNEL, [*wanted[:150], *wanted[210:]]))
+    lane, queries = sweep(network, wanted)
+    assert not lane.slow
+    assert {query.tries for query in queries.values() if not query.answers} == {4}
+
+
+@pytest.mark.parametrize("phase", range(0, 100, 7))
+def test_one_starved_speaker_among_a_thousand_quick_hosts_is_not_missed(phase):
+    wanted = addresses(1000)
+    speaker = SimulatedHost(SPEAKER, wanted[700:701], running=10 * MS, service=20 * US)
+    network = SimulatedNetwork(SimulatedHost(KERNEL, wanted[:700] + wanted[701:]), speaker)
+    network.clock.time = phase * MS
+    _lane, queries = sweep(network, wanted)
+    assert found(queries) == set(wanted)

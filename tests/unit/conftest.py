@@ -1,0 +1,43 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Makes ``ansible_collections.l2ops.metallb`` importable in a plain ``pytest``, without PYTHONPATH and before any tool ran."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _tree() -> Path:
+    """The folder that holds ansible_collections: the one that this file lies in, or the checkout's own."""
+    if ROOT.parts[-3:] == ("ansible_collections", "l2ops", "metallb"):
+        return ROOT.parents[2]
+    sys.path.insert(0, str(ROOT / "tests" / "tools" / "lib"))
+    from l2tools import tree
+
+    tree.link()
+    return tree.TREE
+
+
+TREE = _tree()
+if str(TREE) not in sys.path:
+    sys.path.insert(0, str(TREE))
+
+
+def pytest_report_header() -> str:
+    core = TREE / "ansible_collections" / "kubernetes" / "core"
+    if core.is_dir():
+        return f"collections: {TREE}"
+    return f"collections: {TREE}, without kubernetes.core: make it with `python3 tests/tools/collections.py`"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT

@@ -66,6 +66,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	for len(announcer.GetInterfaces()) == 0 {
+		time.Sleep(50 * time.Millisecond)
+	}
 	number := 0
 	scanner := bufio.NewScanner(os.Stdin)
 	for scanner.Scan() {
@@ -153,7 +156,7 @@ class Bench:
                 if len(fields) < 2 or not fields[0].startswith("10."):
                     continue
                 address, macs = fields[0], [fields[1].split()[0]]
-            elif name == "nmap":
+            elif name == "nmap":  # never more than one MAC per address
                 if "Status: Up" not in line:
                     continue
                 address, macs = line.split()[1], ["?"]

@@ -33,7 +33,7 @@ class Pacer:
     """A window over frames. Times are nanoseconds of a monotonic clock.
 
     :ivar rate: frames per second that are given up; the owner may change it at any time
-    :ivar youngest: the least age at which a frame was given up; that is less than ``burst`` / ``rate`` when it went faster
+    :ivar youngest: the least age (ns) at which a frame was given up: less than ``burst`` / ``rate`` when it went faster
     """
 
     __slots__ = ("_burst", "_ceiling", "_count", "_earned", "_flight", "_next", "_stamp", "rate", "youngest")

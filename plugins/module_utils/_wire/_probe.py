@@ -37,6 +37,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._wire._links import 
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire._octets import (
     address_text,
     family_of,
+    is_link_local,
     mac_text,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire._packet import (
@@ -432,8 +433,8 @@ class Probe:
     def _ask_alone(self, nodes: dict[bytes, str], source: bytes) -> None:
         """The second phase: the same questions to one MAC each.
 
-        MetalLB answers a unicast request only on the node that announces (arp.go: destination must be broadcast or the
-        interface's own MAC; announcer.go shouldAnnounce), so this needs no broadcast to get through.
+        MetalLB answers a unicast request only on the node that announces (v0.15.3, arp.go: destination must be broadcast
+        or the interface's own MAC; announcer.go shouldAnnounce), so this needs no broadcast to get through.
         """
         request = self.request
         if request.unicast == "never":
@@ -479,11 +480,24 @@ class Probe:
                 asks.extend((self.table.by_index[index], canary, mac) for mac in sorted(macs))
         groups: dict[tuple[int, bool], list[_sweep.Query]] = {}
         forbidden = self._asked
+        link_locals = {
+            answer.mac: answer.source
+            for place in self.places.values()
+            for answer in place.answers.values()
+            if answer.source is not None and is_link_local(answer.source)
+        }
         for interface, place, mac in asks:
             if mac == interface.mac:
                 continue
-            frame = self._frame_from(interface, place.address, source, forbidden, mac)
-            query = _sweep.Query(place.address, frame, only=mac)
+            frames = [self._frame_from(interface, place.address, source, forbidden, mac)]
+            if len(place.address) == 16:
+                # First to the node's link-local address, where a speaker listens even if it has lost the solicited-node
+                # group (MetalLB forgets it when the interface was down for longer than its scan, ndp.go v0.15.3); then
+                # to the group, in case that address is a privacy one that we do not know.
+                own = source if len(source) == 16 and any(source) else source_for(interface, place.address, forbidden)
+                link_local = link_locals.get(mac) or _ndp.eui64_link_local(mac)
+                frames.insert(0, _ndp.solicitation(interface.mac, own, place.address, mac, link_local))
+            query = _sweep.Query(place.address, *frames, only=mac)
             place.unicast.append((mac, query))
             groups.setdefault((interface.index, len(place.address) == 16), []).append(query)
         if groups:

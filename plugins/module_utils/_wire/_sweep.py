@@ -108,17 +108,17 @@ class Answer:
 
 
 class Query(Flyer):
-    """One address to ask: ``frame`` goes out, answers for ``address`` come back.
+    """One address to ask: ``frames`` go out in turn, one per request, answers for ``address`` come back.
 
     ``only`` (a MAC) makes it a question to one host: answers of others are none of its own.
     """
 
-    __slots__ = ("address", "answers", "first_wall", "frame", "only", "tries", "wall")
+    __slots__ = ("address", "answers", "first_wall", "frames", "only", "tries", "wall")
 
-    def __init__(self, address: bytes, frame: bytes, only: bytes | None = None) -> None:
+    def __init__(self, address: bytes, *frames: bytes, only: bytes | None = None) -> None:
         super().__init__()
         self.address = address
-        self.frame = frame
+        self.frames = frames
         self.only = only
         self.tries = 0
         self.wall = 0
@@ -226,7 +226,7 @@ class Lane:
                 return False
             _due, query = queue.popleft()
             wall = clock.wall()
-            if not self.port.send(query.frame):
+            if not self.port.send(query.frames[query.tries % len(query.frames)]):
                 self._pacer.credit(query)
                 queue.appendleft((now + MILLISECOND, query))
                 return False

@@ -79,6 +79,12 @@ def sentence(
     named = ", ".join(who(mac) for mac in heard)
     if word == "silent":
         return f"{address}: nobody answers on {interface} after {tries} requests."
+    if word == "broadcast-lost" and ":" in address:
+        return (
+            f"{address}: nobody answers solicitations to multicast on {interface}, but {named} does when asked alone: "
+            "multicast is lost on the way (a switch that snoops MLD without a querier), or the speaker has lost the "
+            "group after its interface was down; then restart that speaker."
+        )
     if word == "broadcast-lost":
         return (
             f"{address}: nobody answers requests to broadcast on {interface}, but {named} does when asked alone: "

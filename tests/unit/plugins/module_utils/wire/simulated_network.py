@@ -81,7 +81,7 @@ class SimulatedHost:
         period=100 * MS,
         broadcast_replies=False,
         deaf_to_broadcast=False,
-        only_source=None,
+        only_link_local=False,
         ipv6_source=None,
         answers_all=False,
     ):
@@ -94,6 +94,7 @@ class SimulatedHost:
         self.period = period
         self.broadcast_replies = broadcast_replies
         self.deaf_to_broadcast = deaf_to_broadcast
+        self.only_link_local = only_link_local
         self.ipv6_source = ipv6_source or _ndp.eui64_link_local(mac)
         self.answers_all = answers_all
         self.dropped = 0
@@ -138,6 +139,8 @@ class SimulatedHost:
             return destination + self.mac + b"\x08\x06" + body + packet.sender_mac + packet.sender_address
         if frame[12:14] == b"\x86\xdd" and frame[54] == _ndp.SOLICITATION:
             target, source = frame[62:78], frame[22:38]
+            if self.only_link_local and frame[38:54] != self.ipv6_source:
+                return None
             if target in self.addresses or self.answers_all:
                 return advertisement(self.mac, self.ipv6_source, frame[6:12], source, target)
         return None

@@ -130,8 +130,8 @@ def test_an_answer_without_doubt_is_not_asked_again():
 
 
 def test_the_second_phase_is_bounded_and_asks_what_is_expected_first():
-    result = probe(*nodes(), targets=["10.77.0.0/22"], table=SimulatedTable(interface(addresses=("10.77.0.1/16", "192.168.7.2/24"))),
-                   expected={"10.77.3.255": "w1"})  # fmt: skip
+    link = interface(addresses=("10.77.0.1/16", "192.168.7.2/24"))
+    result = probe(*nodes(), targets=["10.77.0.0/22"], table=SimulatedTable(link), expected={"10.77.3.255": "w1"})
     asked = [target for target in result["targets"] if target["unicast"]]
     assert len(asked) == 2000 // 3
     assert asked[-1]["address"] == "10.77.3.255"
@@ -209,6 +209,24 @@ def test_ipv6_second_phase_asks_each_node_alone():
     target = only(probe(*nodes(w2=[VIP6]), targets=[VIP6], lose=lose))
     assert target["outcome"] == "broadcast-lost"
     assert target["answering_nodes"] == ["w2"]
+
+
+def test_a_speaker_that_lost_the_multicast_group_is_found_at_its_link_local_address():
+    hosts = nodes()
+    hosts[1] = host(W2, NODES["w2"])
+    target = only(probe(*hosts, host(W2, VIP6, only_link_local=True), targets=[VIP6]))
+    assert target["outcome"] == "broadcast-lost"
+    assert target["answering_nodes"] == ["w2"]
+    assert "restart that speaker" in target["message"]
+
+
+def test_a_node_with_a_privacy_address_is_asked_there_once_it_is_known():
+    private = to_address("fe80::1234:5678:9abc:def0")
+    hosts = nodes()
+    hosts[1] = host(W2, NODES["w2"], "fd00::204", ipv6_source=private)
+    lost_group = host(W2, VIP6, only_link_local=True, ipv6_source=private)
+    result = probe(*hosts, lost_group, targets=[VIP6, "fd00::204"])
+    assert [target["outcome"] for target in result["targets"]] == ["broadcast-lost", "ok"]
 
 
 def test_ipv4_answers_and_ipv6_is_silent():

@@ -242,7 +242,7 @@ def test_what_others_are_told_is_no_answer_to_us_but_use_when_listening():
         assert all(answer.announced for query in queries for answer in query.answers.values())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.binary(max_size=90), max_size=40), st.integers(0, 60))
 def test_no_frames_crash_a_sweep_or_keep_it_from_ending(frames, live):
     wanted = addresses(60)

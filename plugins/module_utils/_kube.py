@@ -274,7 +274,7 @@ def resource_path(
 
 
 def _call_of(method: str, path: str, watching: bool = False) -> _Call:
-    parts = [part for part in path.split("?")[0].split("/") if part]
+    parts = [part for part in path.partition("?")[0].split("/") if part]
     group, rest = "", []
     if len(parts) > 2 and parts[0] == "api":
         rest = parts[2:]
@@ -709,12 +709,11 @@ class Kube:
             why = f"{self.server} did not answer within {self._connect_timeout:g} s"
         else:
             why = f"{self.server} cannot be reached: {_last_words(chain)}"
-        return (
-            "unreachable",
-            why,
+        advice = (
             "Is the API server up, is the address right (host, or server in the kubeconfig), and does no firewall, "
-            f"VPN or proxy stand between? Try: curl -k {urlsplit(self._url).scheme}://{self.server}/version.",
+            f"VPN or proxy stand between? Try: curl -k {urlsplit(self._url).scheme}://{self.server}/version."
         )
+        return "unreachable", why, advice
 
 
 def connect(

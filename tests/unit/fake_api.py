@@ -424,7 +424,7 @@ class _Handler(BaseHTTPRequestHandler):
             }
             self._reply(refused.code, status, refused.headers)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
+    do_GET = do_POST = do_PATCH = do_DELETE = _serve
 
     def _reply(self, code: int, obj: Object, headers: dict[str, str] | None = None) -> None:
         self._raw(code, json.dumps(obj).encode(), "application/json", headers)

@@ -370,7 +370,7 @@ def test_a_server_that_takes_the_call_and_says_nothing():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         kube = _kube.connect(Module(host=url, api_key="t"), read_timeout=0.2)
-        with pytest.raises(ApiError, match="did not answer within 0.2 s"):
+        with pytest.raises(ApiError, match=r"did not answer within 0\.2 s"):
             kube.list(ListRequest("nodes"))
 
 

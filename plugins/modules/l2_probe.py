@@ -207,6 +207,8 @@ notes:
   - ICMP (C(ping)) is no test for a MetalLB address; ARP and the service's own port (M(l2ops.metallb.service_probe))
     are.
   - A node cannot see its own answers, so run it on a host that is no node. On a node, the result says so.
+  - A sweep of addresses that all answer takes about O(duplicate_window), one with silent addresses the sum of O(timeout); a task shows
+    no progress meanwhile. A silent range of thousands of addresses takes as many seconds at O(rate), three times over.
   - An address with C(tries) 3 and no answer has been asked 3 times; a single unanswered request proves nothing.
 seealso:
   - module: l2ops.metallb.service_probe
@@ -630,14 +632,13 @@ failure_kind:
   type: str
   sample: execution
 reason:
-  description: A word for what hindered. V(targets), V(interface), V(permission), V(platform).
+  description: A word for what hindered. V(targets), V(options), V(interface), V(permission), V(platform).
   returned: when the probe could not be done
   type: str
   sample: permission
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _octets, _probe, _sweep, _targets
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import TargetError, WireError
 

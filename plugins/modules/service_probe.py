@@ -463,7 +463,6 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _service
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import WireError
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import heapq
 import json
 import os
+import pathlib
 import select
 import socket
 import struct
@@ -38,8 +39,8 @@ def main():
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     sock.bind((name, 3))
     sock.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)
-    with open(f"/sys/class/net/{name}/address", encoding="ascii") as file:
-        real = bytes.fromhex(file.read().strip().replace(":", ""))
+    address_file = pathlib.Path(f"/sys/class/net/{name}/address")
+    real = bytes.fromhex(address_file.read_text(encoding="ascii").strip().replace(":", ""))
     mac = bytes.fromhex(wish["mac"].replace(":", "")) if wish.get("mac") else real
     link_local = b"\xfe\x80" + b"\x00" * 6 + bytes((mac[0] ^ 2,)) + mac[1:3] + b"\xff\xfe" + mac[3:]
     own = {socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text) for text in wish["addresses"]}

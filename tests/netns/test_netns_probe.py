@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import http.server
-import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -301,7 +301,7 @@ def test_services_across_the_segment(segment):
         segment.exec("probe", "sysctl", "-qw", f"net.{setting}")
     server = subprocess.Popen(
         ["ip", "netns", "exec", segment.name("w1"), sys.executable, "-u", "-m", "http.server", "80", "--bind", "::"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=os.path.dirname(http.server.__file__),
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=pathlib.Path(http.server.__file__).parent,
     )  # fmt: skip
     segment.processes.append(server)
     assert b"Serving" in server.stdout.readline()

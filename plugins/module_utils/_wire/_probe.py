@@ -491,7 +491,7 @@ class Probe:
                 continue
             frames = [self._frame_from(interface, place.address, source, forbidden, mac)]
             if len(place.address) == 16:
-                # First to the node's link-local address, where a speaker listens even if it has lost the solicited-node
+                # First to its link-local address, where a speaker listens even if it has lost the solicited-node
                 # group (MetalLB forgets it when the interface was down for longer than its scan, ndp.go v0.15.3); then
                 # to the group, in case that address is a privacy one that we do not know.
                 own = source if len(source) == 16 and any(source) else source_for(interface, place.address, forbidden)

@@ -589,7 +589,7 @@ def check_all(
             try:
                 check = checks[index]
                 results[index] = watch_once(check, duration, interval) if duration else check_once(check)
-            except BaseException as error:  # noqa: B036  a thread must not swallow what it can't handle
+            except BaseException as error:
                 errors.append(error)
                 return
 

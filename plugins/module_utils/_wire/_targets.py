@@ -209,6 +209,10 @@ def _node(entry: dict[str, Any]) -> Node:
         texts = _listed(entry, "addresses") or _listed(entry, "address")
     addresses = []
     for text in texts:
+        if isinstance(text, dict):  # as status.addresses has them
+            if text.get("type", "InternalIP") != "InternalIP":
+                continue
+            text = text.get("address")
         address = to_address(str(text))
         if address is None:
             raise TargetError(f"nodes: {text!r} of node {name} is no address.")

@@ -123,7 +123,7 @@ def test_an_interface_that_cannot_be_used_is_told_why(changes, words):
 
 def test_an_absent_interface_is_told_with_those_there_are():
     table = SimulatedTable(interface(), interface("lo", 1, ("127.0.0.1/8",), hardware=_netlink.ARPHRD_LOOPBACK))
-    with pytest.raises(WireError, match="no interface ens18 .* used here: eth0"):
+    with pytest.raises(WireError, match=r"no interface ens18 .* used here: eth0"):
         _links.check_interface(table, "ens18")
 
 

@@ -519,5 +519,5 @@ def test_the_real_socket_tells_missing_rights_in_words(monkeypatch):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(socket, "socket", forbidden)
-    with pytest.raises(PermissionMissing, match="CAP_NET_RAW.*become"):
+    with pytest.raises(PermissionMissing, match=r"CAP_NET_RAW.*become"):
         _probe.open_port(interface(), False, False)

@@ -131,6 +131,8 @@ def test_forms_of_nodes():
         _targets.parse_nodes({"w1": "192.168.7.21", "w2": ["192.168.7.22"], "w4": {"mac": "52-54-00-00-00-04"}})
     ) == [("w1", ["192.168.7.21"], []), ("w2", ["192.168.7.22"], []), ("w4", [], ["525400000004"])]
     assert _targets.parse_nodes(None) == []
+    as_status = [{"type": "InternalIP", "address": "192.168.7.21"}, {"type": "Hostname", "address": "w1"}]
+    assert node_facts(_targets.parse_nodes([{"name": "w1", "addresses": as_status}])) == [("w1", ["192.168.7.21"], [])]
 
 
 @pytest.mark.parametrize(

@@ -142,8 +142,9 @@ def ensure(name: str) -> Path:
         seconds = done.seconds
         if done.code == 0:
             # Bytecode comes by itself when a file is first used; most files never are.
-            pip = [folder / "bin" / "python", "-m", "pip", "install", "--no-compile", "--disable-pip-version-check"]
-            done = run([*pip, "-r", REQUIREMENTS / f"{name}.txt"], f"environment {name}", log=log)
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+            options = ["--no-compile", "-r", str(REQUIREMENTS / f"{name}.txt")]
+            done = run([*pip, "install", *options], f"environment {name}", log=log)
             seconds += done.seconds
         if done.code:
             raise ToolError(

@@ -19,6 +19,7 @@ from pathlib import Path
 START = time.monotonic()
 HEARTBEAT_S = 15.0
 _lock = threading.Lock()
+_running: set[int] = set()
 
 
 class ToolError(Exception):
@@ -70,6 +71,7 @@ def run(
         )
     except OSError as why:
         raise ToolError(f"{title}: cannot run {words[0]}: {why}") from None
+    _running.add(process.pid)
     lines: list[str] = []
 
     def read() -> None:
@@ -91,7 +93,7 @@ def run(
     beat = began + HEARTBEAT_S
     try:
         while reader.is_alive():
-            reader.join(0.5 if len(lines) else 0.05)
+            reader.join(0.5)
             now = time.monotonic()
             if now > began + timeout:
                 lines.append(f"\nstopped: it did not end within {timeout:.0f} s\n")
@@ -105,8 +107,16 @@ def run(
             if process.poll() is None and reader.is_alive():
                 os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
+        _running.discard(process.pid)
         reader.join(5)
     return Done(code, "".join(lines), time.monotonic() - began, log)
+
+
+def stop_all() -> None:
+    """End what runs, after an interruption: each program is a process group of its own, which the terminal does not reach."""
+    for group in list(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run checks of the checkout, each with one line of verdict: `check.py [lint] [unit] [sanity] …`, lint and unit by default."""
+
+from __future__ import annotations
+
+import sys
+
+# Not this folder itself: its collections.py would hide the standard library's.
+sys.path[0] += "/lib"
+
+import argparse
+import functools
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from l2tools import artifact, pyenvs, quick, sanity, tree
+from l2tools.report import Report, together
+from l2tools.ui import ToolError, stop_all
+
+CHECKS = {
+    "lint": "ruff, mypy --strict, ansible-lint with profile production",
+    "unit": "pytest tests/unit",
+    "sanity": "ansible-test sanity on the oldest and the newest ansible-core",
+    "importer": "build the artifact, and import it as a hub does",
+    "docs": "antsibull-docs, and ansible-doc of everything",
+    "changelog": "antsibull-changelog",
+    "build": "ansible-galaxy collection build",
+    "install-smoke": "install the artifact, keep only what runs, and run it by FQCN",
+    "matrix": "sanity and unit tests on every supported ansible-core, unit tests on the oldest Python",
+}
+OF_ARTIFACT = ("importer", "install-smoke")
+
+
+def _unavailable(report: Report, names: tuple[str, ...]) -> list[str]:
+    """Environments that can be made here; a failure for each that cannot, for want of its Python."""
+    able = []
+    for name in names:
+        try:
+            pyenvs.choose(name)
+            able.append(name)
+        except ToolError as why:
+            report.failed(f"environment {name}", 0.0, str(why))
+    return able
+
+
+def _sanity(report: Report, names: tuple[str, ...], tests: tuple[str, ...]) -> None:
+    able = _unavailable(report, names)
+    # Made one after the other: pip alone keeps the line and a processor busy.
+    for name in able:
+        pyenvs.ensure(name)
+    tree.ensure()
+    together(report, [(f"sanity, {n}", functools.partial(sanity.sanity, report, n, tests)) for n in able])
+
+
+def _matrix(report: Report, tests: tuple[str, ...]) -> None:
+    _sanity(report, sanity.MATRIX, tests)
+    for name in _unavailable(report, (*sanity.MATRIX, "python-3.9")):
+        title = "unit, Python 3.9" if name == "python-3.9" else f"unit, ansible-{name}"
+        together(report, [(title, functools.partial(quick.unit, report, name, title))])
+
+
+def main() -> int:
+    words = "\n".join(f"  {name:14}{what}" for name, what in CHECKS.items())
+    parser = argparse.ArgumentParser(
+        description="Run checks of the checkout; what they need is made first.",
+        epilog=f"checks:\n{words}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help="lint and unit by default")
+    parser.add_argument("--fresh", action="store_true", help="trust no remembered verdict")
+    parser.add_argument("--test", action="append", default=[], help="for sanity and matrix: only this sanity test")
+    arguments = parser.parse_args()
+    wanted = list(dict.fromkeys(arguments.checks)) or ["lint", "unit"]
+    unknown = [name for name in wanted if name not in CHECKS]
+    if unknown:
+        parser.error(f"no such check: {', '.join(unknown)}; there are {', '.join(CHECKS)}")
+
+    report = Report()
+    tests = tuple(arguments.test)
+    built: list[Path | None] = []
+
+    def build() -> Path | None:
+        if not built:
+            built.append(artifact.build(report))
+        return built[0]
+
+    runs: dict[str, Callable[[], object]] = {
+        "lint": lambda: quick.lint(report, arguments.fresh),
+        "unit": lambda: quick.unit(report),
+        "sanity": lambda: _sanity(report, (sanity.OLDEST, sanity.NEWEST), tests),
+        "importer": lambda: artifact.importer(report, build()),
+        "docs": lambda: artifact.docs(report),
+        "changelog": lambda: artifact.changelog(report),
+        "build": build,
+        "install-smoke": lambda: artifact.install_smoke(report, build()),
+        "matrix": lambda: _matrix(report, tests),
+    }
+    # CI ends a run that lasts too long by SIGTERM: what it started must end, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for name in wanted:
+            together(report, [(name, runs[name])], workers=1)
+    except KeyboardInterrupt:
+        stop_all()
+        print("\ncheck: interrupted", file=sys.stderr)
+        return 130
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

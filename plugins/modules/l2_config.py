@@ -402,6 +402,18 @@ class Config:
             {"action": step.action, "kind": step.kind, "name": step.name} for step in found.changes
         ]
 
+    def judge(self) -> None:
+        """The rules' word on plan.wanted(POOLS) and plan.wanted(ADVERTISEMENTS), put into a snapshot of what is live.
+
+        module_utils/_rules is not there yet. Until it is, nobody shall believe that something was judged.
+        """
+        if self.module.params["validate"]:
+            self.module.warn(
+                "The rules are not part of this build: pools and advertisements were rehearsed by MetalLB's webhook, but "
+                "not judged, and gateway, reserved, dhcp_ranges, node_networks and ignore were without effect. "
+                "validate: false leaves this out."
+            )
+
     def guard(self) -> None:
         """Nothing live is taken away unasked."""
         giving_up = [
@@ -660,6 +672,7 @@ def main() -> None:
             module.warn("MetalLB's CRDs are not there yet, so nothing could be rehearsed by the API server.")
         for one in config.plan.foreign:
             module.warn(f"{one} is kept by another tool, which may change it back.")
+        config.judge()
         config.guard()
         config.rehearse()
         if module._diff:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import inspect
 import io
 import json
 import os
@@ -352,33 +353,40 @@ class Images:
 
 
 def build_images(engine: Engine) -> Images:
-    """Node, LAN client and load balancer images, built here."""
+    """Node, LAN client and load balancer images, built here; each anew only when something it is made from has changed."""
     version = go_version()
-    keys = [build_go(module, version) for module in GO_MODULES]
+    go_keys = [build_go(module, version) for module in GO_MODULES if module.folder not in ("kind", "helm", "talosctl")]
+    for module in GO_MODULES:
+        build_go(module, version)
     tree, tree_key = build_rootfs()
-    key = digest(keys, tree_key, FILES, LAB_SOURCE / "l2lab" / "build.py")
-    node, client = f"localhost/l2ops-node:{key}", f"localhost/l2ops-lan-client:{key}"
-    if stands("images", key) and all(engine.exists("image", i) for i in (node, client, HAPROXY_IMAGE)):
-        return Images(node, client)
+    recipe = [inspect.getsource(part) for part in (OciArchive, _from_rootfs, pod_images, _node_image)]
+    node = f"localhost/l2ops-node:{digest(go_keys, tree_key, FILES / 'node', recipe)}"
+    client_key, haproxy_key = digest(tree_key, FILES / "client"), digest(tree_key, FILES / "haproxy")
+    client = f"localhost/l2ops-lan-client:{client_key}"
     base = f"localhost/l2ops-base:{tree_key}"
-    if not engine.exists("image", base):
+    haproxy_stands = stands("haproxy", haproxy_key) and engine.exists("image", HAPROXY_IMAGE)
+    if not (engine.exists("image", base) or (engine.exists("image", node) and engine.exists("image", client) and haproxy_stands)):
         with stage("Importing the Debian tree as an image", "10 s"):
             engine.run("import", "--change", 'CMD ["/bin/sh"]', tree, base, log=LOGS / "images.log")
-    with stage("Packing the images that run in pods", "40 s"):
+    if not engine.exists("image", node):
         context = CACHE / "node-image"
         shutil.rmtree(context, ignore_errors=True)
         (context / "bin").mkdir(parents=True)
-        pod_images(tree, context / "images.tar")
+        with stage("Packing the images that run in pods", "20 s"):
+            pod_images(tree, context / "images.tar")
         for program in ("kubelet", "kubeadm", "kubectl"):
             shutil.copy2(BIN / program, context / "bin" / program)
         shutil.copytree(FILES / "node", context / "files")
-    with stage("Building the node image", "60 s"):
-        _node_image(engine, context, base, node)
-    with stage("Building the LAN client and load balancer images", "10 s"):
-        for image, folder in ((client, "client"), (HAPROXY_IMAGE, "haproxy")):
-            engine.run("build", "--pull=never", "--build-arg", f"BASE={base}", "-t", image, FILES / folder, log=LOGS / "images.log")
-    stamp("images", key)
-    shutil.rmtree(context, ignore_errors=True)
+        with stage("Building the node image", "15 s"):
+            _node_image(engine, context, base, node)
+        shutil.rmtree(context, ignore_errors=True)
+    if not engine.exists("image", client):
+        with stage("Building the LAN client's image", "2 s"):
+            engine.run("build", "--pull=never", "--build-arg", f"BASE={base}", "-t", client, FILES / "client", log=LOGS / "images.log")
+    if not haproxy_stands:
+        with stage("Building the load balancer's image, for several control planes", "2 s"):
+            engine.run("build", "--pull=never", "--build-arg", f"BASE={base}", "-t", HAPROXY_IMAGE, FILES / "haproxy", log=LOGS / "images.log")
+        stamp("haproxy", haproxy_key)
     return Images(node, client)
 
 

@@ -17,7 +17,7 @@ from . import build
 from .host import Engine, check_forwarding, check_subnet, prepare_host
 from .settings import (
     BIN, ENV_SH, EXCLUDE_LABEL, INVENTORY, KUBECONFIG, KUBERNETES, LAB_SOURCE, LOGS, METALLB, PUBLISHED_NODE_IMAGE, ROOT, SHAPE,
-    SSH_KEY, STATE, ULA, Settings,
+    RUN, SSH_KEY, STATE, ULA, Settings,
 )  # fmt: skip
 from .ui import LabError, run, say, stage
 
@@ -45,7 +45,7 @@ def answers() -> bool:
 
 def up(settings: Settings, engine: Engine) -> None:
     """Everything that `make lab` promises; what stands already is left alone."""
-    STATE.mkdir(parents=True, exist_ok=True)
+    RUN.mkdir(parents=True, exist_ok=True)
     prepare_host()
     check_forwarding()
     check_subnet(settings, engine)
@@ -118,7 +118,7 @@ def kind_env(settings: Settings, engine: Engine) -> dict[str, str]:
 
 
 def create_cluster(settings: Settings, engine: Engine, image: str, pulled: bool) -> None:
-    config = STATE / "kind.json"  # JSON is YAML
+    config = RUN / "kind.json"  # JSON is YAML
     config.write_text(json.dumps(kind_config(settings, image, pulled), indent=1), encoding="utf-8")
     KUBECONFIG.unlink(missing_ok=True)
     run(
@@ -163,7 +163,7 @@ def start_client(settings: Settings, engine: Engine, image: str) -> None:
         SSH_KEY.parent.mkdir(parents=True, exist_ok=True)
         if not SSH_KEY.exists():
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "l2ops-lab", "-f", SSH_KEY])
-        keys = STATE / "ssh" / "authorized_keys"
+        keys = SSH_KEY.parent / "authorized_keys"
         shutil.copyfile(f"{SSH_KEY}.pub", keys)
         address = ["--ip", settings.host(62)]
         if settings.dual_stack:
@@ -255,7 +255,7 @@ def down(settings: Settings, engine: Engine, quiet: bool = False) -> None:
 
 def services(settings: Settings) -> None:
     """The source document's services, as real pods behind them."""
-    certificate = STATE / "tls"
+    certificate = RUN / "tls"
     if not (certificate / "tls.crt").exists():
         certificate.mkdir(parents=True, exist_ok=True)
         run(

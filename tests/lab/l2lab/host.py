@@ -78,6 +78,13 @@ class Engine:
     def exists(self, kind: str, name: str) -> bool:
         return self.run(kind, "inspect", name, check=False).returncode == 0
 
+    def bridge(self, network: str) -> str | None:
+        """The network's bridge on this machine; None without the network."""
+        out = self.run("network", "inspect", network, check=False).stdout
+        for facts in json.loads(out or "[]"):
+            return str(facts.get("network_interface") or f"br-{facts.get('Id', '')[:12]}")
+        return None
+
     def address(self, container: str) -> str:
         """The container's IPv4 address on its (one) network."""
         out = self.run("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container).stdout
@@ -147,11 +154,10 @@ def check_forwarding() -> None:
 
 def check_subnet(settings: Settings, found: Engine) -> None:
     """Refuse a subnet that this machine already routes elsewhere, rather than shadow the user's own LAN."""
-    if found.exists("network", settings.network):
-        return
+    own = found.bridge(settings.network)
     routes = json.loads(run([find("ip") or "ip", "-j", "-4", "route", "show", "table", "all"]).stdout or "[]")
     for route in routes:
-        if route.get("dst") in (None, "default") or route.get("type") in ("broadcast", "local", "multicast"):
+        if route.get("dst") in (None, "default") or route.get("dev") == own or route.get("type") in ("broadcast", "local", "multicast"):
             continue
         net = ipaddress.ip_network(route["dst"], strict=False)
         if net.version == 4 and net.overlaps(settings.subnet) and net.prefixlen > 0:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from .ui import LabError
 
 ROOT = Path(__file__).resolve().parents[3]
 LAB_SOURCE = ROOT / "tests" / "lab"
-STATE = Path(os.environ.get("LAB_STATE", ROOT / ".lab"))
+STATE = ROOT / ".lab"
+DEFAULT_CLUSTER = "l2ops"
+CLUSTER = os.environ.get("LAB_CLUSTER", "").strip() or DEFAULT_CLUSTER
+# Labs of other names stand side by side with the default one, and share what was built.
+RUN = STATE if CLUSTER == DEFAULT_CLUSTER else STATE / "clusters" / CLUSTER
 
 KUBERNETES = "v1.34.2"
 ETCD = "3.6.5-0"
@@ -60,7 +65,7 @@ def _subnet() -> ipaddress.IPv4Network:
 class Settings:
     """The lab's shape. Addresses follow the source document: nodes low, pool .200-.250, services .200, .201, .203."""
 
-    cluster: str = field(default_factory=lambda: os.environ.get("LAB_CLUSTER", "").strip() or "l2ops")
+    cluster: str = CLUSTER
     workers: int = field(default_factory=lambda: _number("LAB_WORKERS", 3, 0, 9))
     control_planes: int = field(default_factory=lambda: _number("LAB_CONTROL_PLANES", 1, 1, 5))
     dual_stack: bool = field(default_factory=lambda: _choice("LAB_DUAL_STACK", "0", "1") == "1")
@@ -74,6 +79,10 @@ class Settings:
 
     def host6(self, number: int) -> str:
         return str(ULA.network_address + number)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,20}", self.cluster):
+            raise LabError(f"LAB_CLUSTER={self.cluster!r} must be lower case letters, digits and dashes, at most 21.")
 
     @property
     def network(self) -> str:
@@ -130,12 +139,12 @@ class Settings:
         }
 
 
-KUBECONFIG = STATE / "kubeconfig"
 BIN = STATE / "bin"
-LOGS = STATE / "log"
 CACHE = STATE / "cache"
 STAMPS = STATE / "stamps"
-SSH_KEY = STATE / "ssh" / "id_ed25519"
-INVENTORY = STATE / "inventory.yml"
-ENV_SH = STATE / "env.sh"
-SHAPE = STATE / "shape.json"
+LOGS = RUN / "log"
+KUBECONFIG = RUN / "kubeconfig"
+SSH_KEY = RUN / "ssh" / "id_ed25519"
+INVENTORY = RUN / "inventory.yml"
+ENV_SH = RUN / "env.sh"
+SHAPE = RUN / "shape.json"

@@ -109,7 +109,8 @@ options:
       - Milliseconds to wait for an answer after the first, second, … request for an address. As many requests are sent
         as there are
         entries.
-      - The default is V([100, 150, 300]), and V([500, 1000, 1000]) with O(mode=conflict).
+      - The default is V([100, 150, 300]), and V([500, 1000, 1000]) with O(mode=conflict). Of the former, the last is 200 when at
+        least 8 addresses are answered and all of them within 20 ms; what is set here is kept to.
     type: list
     elements: int
   retries:
@@ -146,7 +147,7 @@ options:
         many quick hosts and many silent addresses, set it to O(rate).
       - Not used with O(mode=conflict), where there is time.
     type: int
-    default: 12000
+    default: 6000
   max_rate:
     description:
       - Frames in any one second that are never exceeded, answers or not; V(0) for no such limit.
@@ -684,6 +685,7 @@ def build_settings(params):
         # where speed is no concern, never hurry
         fast_rate=params["rate"] if params["mode"] == "conflict" else params["fast_rate"],
         ceiling=params["max_rate"],
+        quick_end=0 if params["timeout"] or params["mode"] == "conflict" else 200 * MILLISECOND,
     )
 
 
@@ -745,7 +747,7 @@ def main():
             "duplicate_window": {"type": "int", "default": 250},
             "burst": {"type": "int", "default": 100},
             "rate": {"type": "int", "default": 1000},
-            "fast_rate": {"type": "int", "default": 12000},
+            "fast_rate": {"type": "int", "default": 6000},
             "max_rate": {"type": "int", "default": 0},
             "unicast": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
             "canary": {"type": "list", "elements": "str", "default": []},

@@ -47,7 +47,7 @@ def address_text(address: bytes) -> str:
 
 def mac_text(mac: bytes) -> str:
     """``aa:bb:cc:dd:ee:ff``"""
-    return ":".join(f"{octet:02x}" for octet in mac)
+    return mac.hex(":")
 
 
 def to_mac(text: str) -> bytes | None:

@@ -510,6 +510,7 @@ class Probe:
                 rate,
                 rate,
                 request.settings.ceiling,
+                request.settings.quick_end,
             )
             self._go(
                 [(self.table.by_index[index], ipv6, queries) for (index, ipv6), queries in groups.items()], settings
@@ -726,7 +727,7 @@ class Probe:
                 conclusive = False
         if macs and self.method == "raw":
             conclusive = True  # an answer proves more than silence does
-        heard = sorted(set(macs) | set(alone))
+        heard = sorted({*macs, *alone}) if alone or len(macs) > 1 else macs
         return {
             "address": address,
             "family": family_of(one.address),

@@ -42,6 +42,8 @@ def outcome(
     """
     if not asked:
         return "not-asked"
+    if len(macs) == 1 and not unicast_macs and not expected and (not nodes_given or macs[0] in nodes):
+        return "ok"  # the usual case, without further ado
     heard = sorted(set(macs) | set(unicast_macs))
     if not heard:
         return "silent"
@@ -72,6 +74,9 @@ def sentence(
     tries: int,
 ) -> str:
     """One line for people about an outcome; empty for ``ok`` and ``free``."""
+
+    if word in ("ok", "free"):
+        return ""
 
     def who(mac: str) -> str:
         return f"{mac} ({nodes[mac]})" if mac in nodes else f"{mac} (no node's)"

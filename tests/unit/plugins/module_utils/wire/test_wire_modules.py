@@ -122,6 +122,12 @@ def test_timeouts_and_retries(segment, options, timeouts):
     assert [number // 1_000_000 for number in segment.request.settings.timeouts] == timeouts
 
 
+@pytest.mark.parametrize(("options", "milliseconds"), [({}, 200), ({"timeout": [100]}, 0), ({"mode": "conflict"}, 0)])
+def test_times_that_were_set_are_kept_to(segment, options, milliseconds):
+    run_module.run(l2_probe, targets=[VIP], **options)
+    assert segment.request.settings.quick_end == milliseconds * 1_000_000
+
+
 def test_check_mode_asks_just_the_same(segment):
     assert run_module.run(l2_probe, check=True, targets=[VIP])["targets"][0]["answered"]
 

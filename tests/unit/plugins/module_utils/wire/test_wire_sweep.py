@@ -110,6 +110,22 @@ def test_half_silent_takes_hardly_longer_than_one_silent():
     assert network.clock.time < 700 * MS
 
 
+def test_the_last_wait_is_shorter_where_everybody_is_quick_and_only_there():
+    wanted = addresses(20)
+    quick = SimulatedNetwork(SimulatedHost(KERNEL, wanted[:10]))
+    sweep(quick, wanted, window=100 * MS)
+    assert 450 * MS <= quick.clock.time < 456 * MS
+    few = SimulatedNetwork(SimulatedHost(KERNEL, wanted[:7]))
+    sweep(few, wanted, window=100 * MS)
+    assert 550 * MS <= few.clock.time < 556 * MS
+    exact = SimulatedNetwork(SimulatedHost(KERNEL, wanted[:10]))
+    sweep(exact, wanted, window=100 * MS, quick_end=0)
+    assert 550 * MS <= exact.clock.time < 556 * MS
+    slow = SimulatedNetwork(SimulatedHost(KERNEL, wanted[:10]), SimulatedHost(SPEAKER, wanted[10:11], delay=50 * MS))
+    sweep(slow, wanted)
+    assert slow.clock.time >= 1150 * MS  # two further rounds
+
+
 def test_an_answer_after_the_last_request_ends_the_waiting():
     wanted = addresses(1)
     network = SimulatedNetwork(SimulatedHost(KERNEL, wanted), lose=lambda frame: len(network.frames) < 3)

@@ -38,6 +38,13 @@ def environment(**more: str) -> dict[str, str]:
     }
 
 
+def _home() -> str:
+    """For programs that leave things in the home folder: the user's stays as it is."""
+    folder = STATE / "home"
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
+
+
 def build(report: Report) -> Path | None:
     """The artifact, built from a copy: files that git ignores are nobody's business."""
     main = pyenvs.ensure("main")
@@ -67,6 +74,7 @@ def importer(report: Report, artifact: Path | None) -> bool:
     env["PATH"] = os.pathsep.join((str(programs), env["PATH"]))
     # A hub has only this collection at hand; with kubernetes.core in reach, references to it would pass here alone.
     del env["ANSIBLE_COLLECTIONS_PATH"]
+    env["HOME"] = _home()
     folder = BUILD / "importer"
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -117,7 +125,7 @@ def docs(report: Report) -> None:
     main = pyenvs.ensure("main")
     tree.ensure()
     source = checkout.copy(BUILD)
-    env = environment(ANSIBLE_COLLECTIONS_PATH=str(BUILD))
+    env = environment(ANSIBLE_COLLECTIONS_PATH=str(BUILD), HOME=_home())
     lint: list[str | Path] = [main / "antsibull-docs", "lint-collection-docs", "--plugin-docs"]
     lint += ["--validate-collection-refs=all", "--skip-rstcheck", "."]
     program(report, "docs: antsibull-docs lint", lint, env=env, cwd=source)
@@ -152,7 +160,7 @@ def changelog(report: Report) -> None:
     main = pyenvs.ensure("main")
     tree.ensure()
     source = checkout.copy(BUILD)
-    env = environment(ANSIBLE_COLLECTIONS_PATH=str(BUILD))
+    env = environment(ANSIBLE_COLLECTIONS_PATH=str(BUILD), HOME=_home())
     program(report, "changelog: fragments", [main / "antsibull-changelog", "lint"], env=env, cwd=source)
     command: list[str | Path] = [main / "antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml"]
     program(report, "changelog: changelog.yaml", command, env=env, cwd=source)

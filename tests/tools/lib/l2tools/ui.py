@@ -124,11 +124,17 @@ def alone(lock: Path, title: str) -> Iterator[None]:
     """Hold a lock file: `make demo` makes environments in the background while somebody runs `make check`."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{title}: another run makes it; waiting …")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        began = time.monotonic()
+        told = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told and time.monotonic() - began > 1.0:
+                    told = True
+                    say(f"{title}: another run makes it; waiting …")
+                time.sleep(0.1)
         yield
 
 

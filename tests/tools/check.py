@@ -65,7 +65,7 @@ def _matrix(report: Report, tests: tuple[str, ...]) -> None:
 def main() -> int:
     words = "\n".join(f"  {name:14}{what}" for name, what in CHECKS.items())
     parser = argparse.ArgumentParser(
-        description="Run checks of the checkout; what they need is made first.",
+        description="Run checks of the checkout; what they need is made first, under .lab.",
         epilog=f"checks:\n{words}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -10,11 +10,16 @@ import sys
 # Not this folder itself: this very file would hide the standard library's module of its name.
 sys.path[0] += "/lib"
 
+import argparse
+
 from l2tools import tree
 from l2tools.ui import ToolError, say
 
 
 def main() -> int:
+    argparse.ArgumentParser(
+        description="Make .lab/collections: kubernetes.core, and this collection as a link to the checkout."
+    ).parse_args()
     try:
         say(f"collection tree is ready: ANSIBLE_COLLECTIONS_PATH={tree.ensure()}")
     except ToolError as why:

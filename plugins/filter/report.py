@@ -13,26 +13,32 @@ from ansible_collections.l2ops.metallb.plugins.module_utils import _report
 
 def _mapping(what: str, given: t.Any) -> t.Mapping[str, t.Any]:
     if not isinstance(given, t.Mapping):
-        raise AnsibleFilterError(f"{what} must be a dictionary, the result of a module of this collection; got {type(given).__name__}")
+        raise AnsibleFilterError(
+            f"{what} must be a dictionary, the result of a module of this collection; got {type(given).__name__}"
+        )
     return given
 
 
 def verdict(
     info: t.Any,
-    wanted: t.Optional[t.Sequence[t.Mapping[str, t.Any]]] = None,
+    wanted: t.Sequence[t.Mapping[str, t.Any]] | None = None,
     wire: t.Any = None,
     ports: t.Any = None,
     wire_required: bool = False,
-) -> t.Dict[str, t.Any]:
-    return _report.verdict(_mapping("the input of l2ops.metallb.verdict", info), wanted or [], wire or None, ports or None, wire_required)
+) -> dict[str, t.Any]:
+    return _report.verdict(
+        _mapping("the input of l2ops.metallb.verdict", info), wanted or [], wire or None, ports or None, wire_required
+    )
 
 
-def probe_targets(info: t.Any, wanted: t.Optional[t.Sequence[t.Mapping[str, t.Any]]] = None) -> t.List[t.Dict[str, t.Any]]:
-    return _report.probe_targets(_mapping("the input of l2ops.metallb.probe_targets", info).get("services", []), wanted or [])
+def probe_targets(info: t.Any, wanted: t.Sequence[t.Mapping[str, t.Any]] | None = None) -> list[dict[str, t.Any]]:
+    return _report.probe_targets(
+        _mapping("the input of l2ops.metallb.probe_targets", info).get("services", []), wanted or []
+    )
 
 
 class FilterModule:
     """Filters of l2ops.metallb."""
 
-    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"verdict": verdict, "probe_targets": probe_targets}

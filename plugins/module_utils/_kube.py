@@ -728,7 +728,7 @@ def connect(
     """
     if KUBERNETES_IMPORT_ERROR is not None:
         module.fail_json(
-            msg=missing_required_lib("kubernetes>=24.2.0", url="https://pypi.org/project/kubernetes/"),
+            msg=missing_required_lib("kubernetes>=24.2.0"),
             exception=KUBERNETES_IMPORT_ERROR,
             failure_kind="execution",
         )

@@ -13,7 +13,7 @@ import ipaddress
 import textwrap
 import typing as t
 
-Row = t.Dict[str, t.Any]
+Row = dict[str, t.Any]
 
 COLUMNS = (
     ("service", "SERVICE"),
@@ -35,37 +35,56 @@ def same_address(left: str, right: str) -> bool:
         return left == right
 
 
-def probe_targets(services: t.Sequence[t.Mapping[str, t.Any]], wanted: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
+def probe_targets(
+    services: t.Sequence[t.Mapping[str, t.Any]], wanted: t.Sequence[t.Mapping[str, t.Any]]
+) -> list[dict[str, t.Any]]:
     """Targets for ``service_probe``: what the user listed, else every TCP port of every service at every address.
 
     A listed entry without a port gets every TCP port of its service. Services without an address give no target.
     """
     by_name = {s["name"]: s for s in services}
     entries = list(wanted) or [{"name": name} for name in by_name]
-    targets: t.List[t.Dict[str, t.Any]] = []
+    targets: list[dict[str, t.Any]] = []
     for entry in entries:
         service = by_name.get(entry["name"])
         if service is None:
             continue
-        ports = [entry["port"]] if entry.get("port") else [p["port"] for p in service["ports"] if p.get("protocol", "TCP") == "TCP"]
+        ports = (
+            [entry["port"]]
+            if entry.get("port")
+            else [p["port"] for p in service["ports"] if p.get("protocol", "TCP") == "TCP"]
+        )
         for address in service["addresses"]:
             for port in ports:
-                target = {"name": entry["name"], "address": address, "port": port, "protocol": entry.get("protocol") or "tcp"}
-                for option, name in (("path", "path"), ("host", "host"), ("status", "status"), ("verify_tls", "verify")):
-                    if entry.get(option) is not None and (entry.get("protocol") or "tcp") not in ("tcp",):
-                        target[name] = entry[option]
+                target = {
+                    "name": entry["name"],
+                    "address": address,
+                    "port": port,
+                    "protocol": entry.get("protocol") or "tcp",
+                }
+                if target["protocol"] in ("http", "https"):
+                    target.update(
+                        {
+                            option: entry[option]
+                            for option in ("path", "host", "status")
+                            if entry.get(option) is not None
+                        }
+                    )
+                if target["protocol"] in ("tls", "https"):
+                    # As lenient as curl -k unless asked: what is to be shown is that the service answers.
+                    target["verify"] = bool(entry.get("verify_tls"))
                 targets.append(target)
     return targets
 
 
-def _wire_of(address: str, wire: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[t.Mapping[str, t.Any]]:
+def _wire_of(address: str, wire: t.Mapping[str, t.Any] | None) -> t.Mapping[str, t.Any] | None:
     for target in (wire or {}).get("targets", []):
         if same_address(target["address"], address):
             return t.cast("t.Mapping[str, t.Any]", target)
     return None
 
 
-def _judge_wire(target: t.Optional[t.Mapping[str, t.Any]], announcer: str, known_nodes: t.Set[str]) -> t.List[str]:
+def _judge_wire(target: t.Mapping[str, t.Any] | None, announcer: str, known_nodes: set[str]) -> list[str]:
     """What is wrong with the answers for one address; empty when one node answers, and the right one."""
     if target is None:
         return []
@@ -89,10 +108,10 @@ def _judge_wire(target: t.Optional[t.Mapping[str, t.Any]], announcer: str, known
 def verdict(
     info: t.Mapping[str, t.Any],
     wanted: t.Sequence[t.Mapping[str, t.Any]],
-    wire: t.Optional[t.Mapping[str, t.Any]],
-    ports: t.Optional[t.Mapping[str, t.Any]],
+    wire: t.Mapping[str, t.Any] | None,
+    ports: t.Mapping[str, t.Any] | None,
     wire_required: bool = False,
-) -> t.Dict[str, t.Any]:
+) -> dict[str, t.Any]:
     """Judge services by all witnesses.
 
     Args: ``info`` from ``l2_info``; ``wanted`` the user's list (``name``, ``address``, ``port`` …), empty for all; ``wire`` from
@@ -103,23 +122,27 @@ def verdict(
     """
     services = {s["name"]: s for s in info.get("services", [])}
     nodes = {n["name"] for n in info.get("nodes", [])}
-    expected: t.Dict[str, t.List[str]] = {}
+    expected: dict[str, list[str]] = {}
     for entry in wanted:
         expected.setdefault(entry["name"], [])
         if entry.get("address"):
             expected[entry["name"]].append(entry["address"])
     names = list(dict.fromkeys(e["name"] for e in wanted)) or sorted(services)
     probes = list((ports or {}).get("targets", []))
-    rows: t.List[Row] = []
-    failures: t.List[str] = []
-    unproven: t.List[str] = []
+    rows: list[Row] = []
+    failures: list[str] = []
+    unproven: list[str] = []
     if wire is not None and not wire.get("conclusive", True):
         unproven.append(f"the wire: {wire.get('inconclusive_reason') or 'the probe host cannot see it'}")
     conclusive = wire is not None and bool(wire.get("conclusive", True))
     if wire is None and wire_required:
-        failures.append("the wire was not looked at, though metallb_verify_wire is 'always': no probe host. Put one into group metallb_probes")
+        failures.append(
+            "the wire was not looked at, though metallb_verify_wire is 'always': no probe host. Put one into group metallb_probes"
+        )
     elif wire is None:
-        unproven.append("the wire: no probe host; put a host of the LAN that is no node into inventory group metallb_probes")
+        unproven.append(
+            "the wire: no probe host; put a host of the LAN that is no node into inventory group metallb_probes"
+        )
     for name in names:
         service = services.get(name)
         if service is None:
@@ -139,7 +162,7 @@ def verdict(
             target = _wire_of(address, wire if conclusive else None)
             problems = [f"expected {', '.join(missing)}"] if missing else []
             if reported == NOTHING:
-                problems.append("no ServiceL2Status: nobody announces it (MLB509)")
+                problems.append(f"nobody announces it: {service.get('cause') or 'no ServiceL2Status (MLB509)'}")
             elif reported not in nodes:
                 problems.append(f"ServiceL2Status names {reported}, which is no node (MLB510)")
             # ServiceL2Status may be stale (0.15.x): the election is what the wire is held against.
@@ -147,28 +170,41 @@ def verdict(
             problems += _judge_wire(target, elected, nodes)
             mine = [p for p in probes if p.get("name") == name and same_address(p["address"], address)]
             for probe in mine or [None]:
-                wrong = [] if probe is None or probe.get("ok") else [probe.get("message") or probe.get("failure") or "the port does not answer"]
+                wrong = (
+                    []
+                    if probe is None or probe.get("ok")
+                    else [probe.get("message") or probe.get("failure") or "the port does not answer"]
+                )
                 rows.append(_row(name, address, service, reported, target, probe, problems + wrong))
-                failures += [f"{name} {address}:{probe['port']}: {w}" for w in wrong if probe]
+                failures += [f"{name}: {w}" for w in wrong]
             failures += [f"{name} {address}: {p}" for p in problems if not p.startswith("expected")]
     good = sum(1 for r in rows if r["ok"])
     line = f"{good} of {len(rows)} checks are good"
     if failures:
-        line = f"{len(failures)} failure(s): {failures[0]}" + (f" (and {len(failures) - 1} more)" if len(failures) > 1 else "")
+        line = f"{len(failures)} failure(s): {failures[0]}" + (
+            f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        )
     elif not rows:
         line = "no LoadBalancer service of MetalLB to verify"
     elif unproven:
         line += f"; not looked at: {unproven[0]}"
-    return {"rows": rows, "table": table(rows), "failures": failures, "unproven": unproven, "ok": not failures, "verdict": line}
+    return {
+        "rows": rows,
+        "table": table(rows),
+        "failures": failures,
+        "unproven": unproven,
+        "ok": not failures,
+        "verdict": line,
+    }
 
 
 def _row(
     name: str,
     address: str,
-    service: t.Optional[t.Mapping[str, t.Any]],
+    service: t.Mapping[str, t.Any] | None,
     reported: str,
-    target: t.Optional[t.Mapping[str, t.Any]],
-    probe: t.Optional[t.Mapping[str, t.Any]],
+    target: t.Mapping[str, t.Any] | None,
+    probe: t.Mapping[str, t.Any] | None,
     problems: t.Sequence[str],
 ) -> Row:
     answers = (target or {}).get("answers", [])
@@ -190,9 +226,9 @@ def _row(
     }
 
 
-def table(rows: t.Sequence[Row], width: int = 0) -> t.List[str]:
+def table(rows: t.Sequence[Row], width: int = 0) -> list[str]:
     """Rows as lines of an aligned table; with ``width`` the verdict is wrapped to it, under its own column."""
-    head = {key: title for key, title in COLUMNS}
+    head = dict(COLUMNS)
     sizes = {key: max(len(str(r[key])) for r in [head, *rows]) for key, _title in COLUMNS}
     before = sum(sizes[key] + 2 for key, _title in COLUMNS[:-1])
     last = COLUMNS[-1][0]

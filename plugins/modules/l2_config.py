@@ -315,6 +315,7 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import AddressError
 from ansible_collections.l2ops.metallb.plugins.module_utils._apply import (
     ADVERTISEMENTS,
     POOLS,
@@ -338,6 +339,13 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     guarded,
     resource_path,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._poolrules import (
+    SEVERITIES,
+    Surroundings,
+    judge,
+    judged,
+    sentence,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import causes_of, is_controller, is_speaker
 
 POLL = 2.0
@@ -359,6 +367,9 @@ class Config:
         self.deadline = time.monotonic() + module.params["timeout"]
         self.services: list = []
         self.services_error: ApiError | None = None
+        self.nodes: list = []
+        self.current: dict[str, list] = {POOLS: [], ADVERTISEMENTS: []}
+        self.nodes_error: ApiError | None = None
         self.crds_missing = False
         self.plan = Plan()
         # after-images of the API server, by kind and name
@@ -381,8 +392,11 @@ class Config:
                 ListRequest(POOLS, GROUP, VERSION, namespace=self.namespace),
                 ListRequest(ADVERTISEMENTS, GROUP, VERSION, namespace=self.namespace),
                 ListRequest("services"),
+                ListRequest("nodes"),
             ]
         )
+        self.nodes = outcomes["nodes"].objects
+        self.nodes_error = outcomes["nodes"].error
         for plural in (POOLS, ADVERTISEMENTS):
             error = outcomes[plural].error
             if error is None:
@@ -393,8 +407,8 @@ class Config:
             self.crds_missing = True
         self.services = outcomes["services"].objects
         self.services_error = outcomes["services"].error
-        current = {plural: outcomes[plural].objects for plural in (POOLS, ADVERTISEMENTS)}
-        self.set_plan(plan(current, self.wanted, self.module.params["prune"]))
+        self.current = {plural: outcomes[plural].objects for plural in (POOLS, ADVERTISEMENTS)}
+        self.set_plan(plan(self.current, self.wanted, self.module.params["prune"]))
 
     def set_plan(self, found: Plan) -> None:
         self.plan = found
@@ -403,16 +417,55 @@ class Config:
         ]
 
     def judge(self) -> None:
-        """The rules' word on plan.wanted(POOLS) and plan.wanted(ADVERTISEMENTS), put into a snapshot of what is live.
-
-        module_utils/_rules is not there yet. Until it is, nobody shall believe that something was judged.
-        """
-        if self.module.params["validate"]:
-            self.module.warn(
-                "The rules are not part of this build: pools and advertisements were rehearsed by MetalLB's webhook, but "
-                "not judged, and gateway, reserved, dhcp_ranges, node_networks and ignore were without effect. "
-                "validate: false leaves this out."
+        """The rules' word on pools and advertisements as they will be. Errors are refused before anything is sent."""
+        params = self.module.params
+        if not params["validate"]:
+            return
+        around = Surroundings(
+            nodes=self.nodes,
+            **{key: params[key] or [] for key in ("gateway", "reserved", "dhcp_ranges", "node_networks", "ignore")},
+        )
+        try:
+            found = judge(self.outcome_of(POOLS), self.outcome_of(ADVERTISEMENTS), around)
+        except AddressError as why:
+            self.module.fail_json(
+                msg=f"gateway, reserved, dhcp_ranges and node_networks take addresses, ranges and prefixes: {why}",
+                failure_kind="execution",
+                **self.result,
             )
+        self.result["findings"] = found
+        unseen = "" if self.nodes_error is None else f"the nodes could not be read: {self.nodes_error}"
+        checks = judged(found, unseen)
+        self.result["checks"] = checks
+        names = dict(zip(SEVERITIES, ("errors", "warnings", "infos")))
+        self.result["summary"] = {
+            **{name: sum(1 for one in found if one["severity"] == severity) for severity, name in names.items()},
+            "skipped": sum(1 for one in checks if one["result"] == "skipped"),
+        }
+        for one in found:
+            if one["severity"] == "warning":
+                self.module.warn(sentence(one))
+        # Who gives pools alone may bring their advertisement by another task: said, not refused.
+        unasked = {"MLB401"} if params["advertisements"] is None else set()
+        for one in found:
+            if one["code"] in unasked:
+                self.module.warn(sentence(one))
+        errors = [sentence(one) for one in found if one["severity"] == "error" and one["code"] not in unasked]
+        if errors:
+            self.module.fail_json(
+                msg=f"Nothing was changed: {len(errors)} error(s). " + " | ".join(errors),
+                failure_kind="findings",
+                **self.result,
+            )
+
+    def outcome_of(self, plural: str) -> list:
+        """All objects of a kind as they will be, those of others too."""
+        after = {one["metadata"]["name"]: one for one in self.current[plural]}
+        for step in self.plan.changes:
+            if step.plural == plural:
+                after.pop(step.name, None)
+        after.update({one["metadata"]["name"]: one for one in self.plan.wanted(plural)})
+        return list(after.values())
 
     def guard(self) -> None:
         """Nothing live is taken away unasked."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from l2lab import cluster, drive, host, ui  # noqa: E402
-from l2lab.settings import STATE, Settings  # noqa: E402
+from l2lab import cluster, drive, host, ui
+from l2lab.settings import STATE, Settings
 
 REPORT = STATE / "demo.json"
 
@@ -37,9 +37,13 @@ def main() -> int:
     print("\n".join(report["table"]))
     seconds = time.monotonic() - began
     if result or not report["ok"]:
-        print(f"\nDemo FAILED after {seconds:.0f} s: {report.get('verdict', 'site.yml did not get as far as the verification')}")
+        print(
+            f"\nDemo FAILED after {seconds:.0f} s: {report.get('verdict', 'site.yml did not get as far as the verification')}"
+        )
         return 1
-    print(f"\nDemo OK in {seconds:.0f} s: {report['verdict']}. Use it: . .lab/env.sh; break it: make lab-fault; take it down: make lab-down")
+    print(
+        f"\nDemo OK in {seconds:.0f} s: {report['verdict']}. Use it: . .lab/env.sh; break it: make lab-fault; take it down: make lab-down"
+    )
     return 0
 
 

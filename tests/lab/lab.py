@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from l2lab import cluster, faults, host, ui  # noqa: E402
-from l2lab.settings import Settings  # noqa: E402
+from l2lab import cluster, faults, host, ui
+from l2lab.settings import Settings
 
 
 def main() -> int:
@@ -38,7 +38,9 @@ def main() -> int:
         engine = host.engine(settings)
         if chosen.verb == "up":
             cluster.up(settings, engine)
-            ui.say(f"Lab ready: {len(settings.node_names)} nodes and {settings.client} on {settings.subnet}. Use it: . .lab/env.sh")
+            ui.say(
+                f"Lab ready: {len(settings.node_names)} nodes and {settings.client} on {settings.subnet}. Use it: . .lab/env.sh"
+            )
         elif chosen.verb == "down":
             cluster.down(settings, engine)
         elif chosen.verb == "services":

@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from l2lab import cluster, drive, host, ui  # noqa: E402
-from l2lab.settings import ROOT, STATE, Settings  # noqa: E402
+from l2lab import cluster, drive, host, ui
+from l2lab.settings import ROOT, STATE, Settings
 
 SCENARIOS = ("kind", "broken")
 
@@ -59,7 +59,9 @@ def main() -> int:
         pytest = str(drive.VENV / "pytest")
         suite.step("network namespaces", [pytest, "-q", "tests/netns"], env)
         for scenario in SCENARIOS:
-            suite.step(f"molecule {scenario}", [str(drive.VENV / "molecule"), "test", "-s", scenario], env, ROOT / "extensions")
+            suite.step(
+                f"molecule {scenario}", [str(drive.VENV / "molecule"), "test", "-s", scenario], env, ROOT / "extensions"
+            )
         suite.step("integration", [pytest, "-q", "-x", "tests/integration"], env)
     except ui.LabError as why:
         print(f"\n{why}", file=sys.stderr)

@@ -17,20 +17,54 @@ import os
 import re
 import shutil
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable
 
 from .host import BUILD_PACKAGES, Engine, find, install
-from .settings import AGNHOST, BIN, CACHE, ETCD, HAPROXY_IMAGE, KUBERNETES, LAB_SOURCE, LOGS, METALLB, PAUSE, STAMPS, TALOS
+from .settings import (
+    AGNHOST,
+    BIN,
+    CACHE,
+    ETCD,
+    HAPROXY_IMAGE,
+    KUBERNETES,
+    LAB_SOURCE,
+    LOGS,
+    METALLB,
+    PAUSE,
+    STAMPS,
+    TALOS,
+)
 from .ui import LabError, run, say, stage
 
 GO_MINIMUM = (1, 25)
 FILES = LAB_SOURCE / "files"
-ROOTFS_PACKAGES = (
-    "systemd systemd-sysv containerd runc containernetworking-plugins conntrack iptables nftables netbase iproute2 ethtool kmod "
-    "procps jq curl socat arping tcpdump python3 openssh-server haproxy catatonit ca-certificates"
-).split()
+ROOTFS_PACKAGES = [
+    "systemd",
+    "systemd-sysv",
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "conntrack",
+    "iptables",
+    "nftables",
+    "netbase",
+    "iproute2",
+    "ethtool",
+    "kmod",
+    "procps",
+    "jq",
+    "curl",
+    "socat",
+    "arping",
+    "tcpdump",
+    "python3",
+    "openssh-server",
+    "haproxy",
+    "catatonit",
+    "ca-certificates",
+]
 VERSION_PACKAGE = "k8s.io/component-base/version"
 TALOS_PACKAGE = "github.com/siderolabs/talos/pkg/machinery"
 
@@ -56,7 +90,10 @@ GO_MODULES = (
     GoModule(
         "kubernetes",
         {
-            **{p: f"{_K8S}/cmd/{p}" for p in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")},
+            **{
+                p: f"{_K8S}/cmd/{p}"
+                for p in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+            },
             **{p: f"{_K8S}/cmd/{p}" for p in ("kubelet", "kubectl", "kubeadm")},
             "agnhost": f"{_K8S}/test/images/agnhost",
         },
@@ -68,7 +105,11 @@ GO_MODULES = (
         ),
         "6 min",
     ),
-    GoModule("metallb", {"controller": "go.universe.tf/metallb/controller", "speaker": "go.universe.tf/metallb/speaker"}, usual="90 s"),
+    GoModule(
+        "metallb",
+        {"controller": "go.universe.tf/metallb/controller", "speaker": "go.universe.tf/metallb/speaker"},
+        usual="90 s",
+    ),
     GoModule("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, usual="60 s"),
     GoModule(
         "talosctl",
@@ -125,7 +166,9 @@ def go_version() -> str:
     said = run(["go", "version"]).stdout
     match = re.search(r"go(\d+)\.(\d+)", said)
     if not match or (int(match[1]), int(match[2])) < GO_MINIMUM:
-        raise LabError(f"The lab needs Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer to build its programs; here is: {said.strip()}")
+        raise LabError(
+            f"The lab needs Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer to build its programs; here is: {said.strip()}"
+        )
     return said.split()[2]
 
 
@@ -142,11 +185,23 @@ def build_go(module: GoModule, version: str) -> str:
     flags = "-s -w " + " ".join(f"-X {s}" for s in module.stamps)
     log = LOGS / f"go-{module.folder}.log"
     with stage(f"Building {', '.join(module.programs)} from Go module {module.folder}", module.usual):
-        named = {program: package for program, package in module.programs.items() if package.rsplit("/", 1)[-1] == program}
+        named = {
+            program: package for program, package in module.programs.items() if package.rsplit("/", 1)[-1] == program
+        }
         if named:
-            run(["go", "build", "-ldflags", flags, "-o", f"{BIN}/", *named.values()], log=log, env=go_env(), cwd=module.source)
+            run(
+                ["go", "build", "-ldflags", flags, "-o", f"{BIN}/", *named.values()],
+                log=log,
+                env=go_env(),
+                cwd=module.source,
+            )
         for program in module.programs.keys() - named.keys():
-            run(["go", "build", "-ldflags", flags, "-o", BIN / program, module.programs[program]], log=log, env=go_env(), cwd=module.source)
+            run(
+                ["go", "build", "-ldflags", flags, "-o", BIN / program, module.programs[program]],
+                log=log,
+                env=go_env(),
+                cwd=module.source,
+            )
     stamp(f"go-{module.folder}", key)
     return key
 
@@ -154,7 +209,9 @@ def build_go(module: GoModule, version: str) -> str:
 def metallb_chart() -> Path:
     """The chart as the MetalLB module carries it, unchanged."""
     source = LAB_SOURCE / "go" / "metallb"
-    folder = run(["go", "list", "-m", "-f", "{{.Dir}}", "go.universe.tf/metallb"], env=go_env(), cwd=source).stdout.strip()
+    folder = run(
+        ["go", "list", "-m", "-f", "{{.Dir}}", "go.universe.tf/metallb"], env=go_env(), cwd=source
+    ).stdout.strip()
     chart = CACHE / "charts" / "metallb"
     key = digest(METALLB, Path(folder) / "charts" / "metallb")
     if not stands("chart", key, [chart / "Chart.yaml"]):
@@ -172,7 +229,11 @@ def _debian_sources() -> list[str]:
     if not release.is_file() or "VERSION_CODENAME=bookworm" not in release.read_text(encoding="utf-8"):
         return []
     apt = Path("/etc/apt")
-    found = [p for p in [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))] if p.suffix in (".list", ".sources")]
+    found = [
+        p
+        for p in [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
+        if p.suffix in (".list", ".sources")
+    ]
     return [str(p) for p in found if p.is_file() and "bookworm" in p.read_text(encoding="utf-8")]
 
 
@@ -202,7 +263,7 @@ class OciArchive:
     """An OCI image layout in one tar file, written by hand: images of one static program need no engine to be made."""
 
     def __init__(self, path: Path) -> None:
-        self._tar = tarfile.open(path, "w")
+        self._tar = tarfile.open(path, "w")  # noqa: SIM115 - closed by close()
         self._seen: set[str] = set()
         self._manifests: list[dict[str, object]] = []
         self._add("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
@@ -219,11 +280,15 @@ class OciArchive:
             self._add(f"blobs/sha256/{name}", data)
         return {"digest": f"sha256:{name}", "size": len(data)}
 
-    def image(self, name: str, files: dict[str, Path | bytes], entrypoint: list[str], links: dict[str, str] | None = None) -> None:
+    def image(
+        self, name: str, files: dict[str, Path | bytes], entrypoint: list[str], links: dict[str, str] | None = None
+    ) -> None:
         """Add an image: `files` maps paths inside it to files here (or bytes), `links` symbolic links to their targets."""
         plain = io.BytesIO()
         with tarfile.open(fileobj=plain, mode="w") as layer:
-            folders = {"tmp"} | {str(p) for f in [*files, *(links or {})] for p in Path(f.lstrip("/")).parents if str(p) != "."}
+            folders = {"tmp"} | {
+                str(p) for f in [*files, *(links or {})] for p in Path(f.lstrip("/")).parents if str(p) != "."
+            }
             for folder in sorted(folders):
                 info = tarfile.TarInfo(folder)
                 info.type, info.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
@@ -242,13 +307,19 @@ class OciArchive:
         config = {
             "architecture": "amd64" if os.uname().machine == "x86_64" else "arm64",
             "os": "linux",
-            "config": {"Entrypoint": entrypoint, "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"]},
+            "config": {
+                "Entrypoint": entrypoint,
+                "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/"],
+            },
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(raw).hexdigest()}"]},
         }
         manifest = {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **self._blob(json.dumps(config).encode())},
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                **self._blob(json.dumps(config).encode()),
+            },
             "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", **self._blob(packed)}],
         }
         self._manifests.append(
@@ -279,7 +350,9 @@ def _from_rootfs(tree: Path, wanted: Iterable[str]) -> tuple[dict[str, Path | by
                 for depth in range(1, len(parts)):  # merged /usr: /lib is a link
                     folder = members.get("/".join(parts[:depth]))
                     if folder is not None and folder.issym():
-                        path = os.path.normpath("/".join([*parts[: depth - 1], folder.linkname, *parts[depth:]])).lstrip("/")
+                        path = os.path.normpath(
+                            "/".join([*parts[: depth - 1], folder.linkname, *parts[depth:]])
+                        ).lstrip("/")
                         break
                 else:
                     member = members.get(path)
@@ -288,7 +361,11 @@ def _from_rootfs(tree: Path, wanted: Iterable[str]) -> tuple[dict[str, Path | by
                     if not member.issym():
                         return path
                     links[path] = member.linkname
-                    path = member.linkname if member.linkname.startswith("/") else os.path.normpath(f"{os.path.dirname(path)}/{member.linkname}")
+                    path = (
+                        member.linkname
+                        if member.linkname.startswith("/")
+                        else os.path.normpath(f"{Path(path).parent}/{member.linkname}")
+                    )
             return None
 
         folders = ["usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib"]
@@ -365,7 +442,10 @@ def build_images(engine: Engine) -> Images:
     client = f"localhost/l2ops-lan-client:{client_key}"
     base = f"localhost/l2ops-base:{tree_key}"
     haproxy_stands = stands("haproxy", haproxy_key) and engine.exists("image", HAPROXY_IMAGE)
-    if not (engine.exists("image", base) or (engine.exists("image", node) and engine.exists("image", client) and haproxy_stands)):
+    if not (
+        engine.exists("image", base)
+        or (engine.exists("image", node) and engine.exists("image", client) and haproxy_stands)
+    ):
         with stage("Importing the Debian tree as an image", "10 s"):
             engine.run("import", "--change", 'CMD ["/bin/sh"]', tree, base, log=LOGS / "images.log")
     if not engine.exists("image", node):
@@ -382,10 +462,28 @@ def build_images(engine: Engine) -> Images:
         shutil.rmtree(context, ignore_errors=True)
     if not engine.exists("image", client):
         with stage("Building the LAN client's image", "2 s"):
-            engine.run("build", "--pull=never", "--build-arg", f"BASE={base}", "-t", client, FILES / "client", log=LOGS / "images.log")
+            engine.run(
+                "build",
+                "--pull=never",
+                "--build-arg",
+                f"BASE={base}",
+                "-t",
+                client,
+                FILES / "client",
+                log=LOGS / "images.log",
+            )
     if not haproxy_stands:
         with stage("Building the load balancer's image, for several control planes", "2 s"):
-            engine.run("build", "--pull=never", "--build-arg", f"BASE={base}", "-t", HAPROXY_IMAGE, FILES / "haproxy", log=LOGS / "images.log")
+            engine.run(
+                "build",
+                "--pull=never",
+                "--build-arg",
+                f"BASE={base}",
+                "-t",
+                HAPROXY_IMAGE,
+                FILES / "haproxy",
+                log=LOGS / "images.log",
+            )
         stamp("haproxy", haproxy_key)
     return Images(node, client)
 
@@ -394,9 +492,7 @@ def _node_image(engine: Engine, context: Path, base: str, name: str) -> None:
     """The base with kubelet and kubeadm, and the pod images in containerd's store: a container does the import, then is committed."""
     log = LOGS / "images.log"
     containerfile = context / "Containerfile"
-    containerfile.write_text(
-        f"FROM {base}\nCOPY bin/ /usr/bin/\nCOPY files/ /\n", encoding="utf-8"
-    )
+    containerfile.write_text(f"FROM {base}\nCOPY bin/ /usr/bin/\nCOPY files/ /\n", encoding="utf-8")
     stem = f"{name}-stem"
     engine.run("build", "--pull=never", "-t", stem, context, log=log)
     worker = "l2ops-image-import"
@@ -436,7 +532,9 @@ def prefer_pull(engine: Engine, wanted: str, image: str) -> bool:
     if pulled.returncode == 0:
         return True
     if wanted == "pull":
-        raise LabError(f"LAB_IMAGES=pull, but {image} cannot be pulled here (see {LOGS / 'pull.log'}). Unset it to build the images.")
+        raise LabError(
+            f"LAB_IMAGES=pull, but {image} cannot be pulled here (see {LOGS / 'pull.log'}). Unset it to build the images."
+        )
     say("    no registry can be reached: the images are built here instead")
     return False
 
@@ -454,5 +552,7 @@ def client_programs() -> None:
     for module in GO_MODULES:
         if any(p in CLIENT_PROGRAMS and not (BIN / p).exists() for p in module.programs):
             if module.folder == "kubernetes":
-                raise LabError("kubectl is not on PATH: install it (the lab builds it only together with Kubernetes, LAB_IMAGES=build).")
+                raise LabError(
+                    "kubectl is not on PATH: install it (the lab builds it only together with Kubernetes, LAB_IMAGES=build)."
+                )
             build_go(module, version)

@@ -16,8 +16,23 @@ from typing import Any, Callable
 from . import build
 from .host import Engine, check_forwarding, check_subnet, prepare_host
 from .settings import (
-    BIN, ENV_SH, EXCLUDE_LABEL, INVENTORY, KUBECONFIG, KUBERNETES, LAB_SOURCE, LOGS, METALLB, PUBLISHED_NODE_IMAGE, ROOT, SHAPE,
-    RUN, SSH_KEY, STATE, ULA, Settings,
+    BIN,
+    ENV_SH,
+    EXCLUDE_LABEL,
+    INVENTORY,
+    KUBECONFIG,
+    KUBERNETES,
+    LAB_SOURCE,
+    LOGS,
+    METALLB,
+    PUBLISHED_NODE_IMAGE,
+    ROOT,
+    RUN,
+    SHAPE,
+    SSH_KEY,
+    STATE,
+    ULA,
+    Settings,
 )  # fmt: skip
 from .ui import LabError, run, say, stage
 
@@ -40,7 +55,9 @@ def wait_for(what: str, holds: Callable[[], bool], seconds: float, hint: str = "
 
 
 def answers() -> bool:
-    return KUBECONFIG.exists() and "ok" in kubectl("get", "--raw", "/readyz", "--request-timeout=5s", check=False, timeout=20)
+    return KUBECONFIG.exists() and "ok" in kubectl(
+        "get", "--raw", "/readyz", "--request-timeout=5s", check=False, timeout=20
+    )
 
 
 def up(settings: Settings, engine: Engine) -> None:
@@ -61,7 +78,10 @@ def up(settings: Settings, engine: Engine) -> None:
     else:
         down(settings, engine, quiet=True)
         create_network(settings, engine)
-        with stage(f"Creating cluster {settings.cluster}: {settings.control_planes} control plane(s), {settings.workers} worker(s)", "40 s"):
+        with stage(
+            f"Creating cluster {settings.cluster}: {settings.control_planes} control plane(s), {settings.workers} worker(s)",
+            "40 s",
+        ):
             create_cluster(settings, engine, images.node, pulled)
         SHAPE.write_text(json.dumps(shape, indent=1), encoding="utf-8")
     start_client(settings, engine, images.client)
@@ -77,7 +97,13 @@ def pulled_client(engine: Engine) -> str:
         with stage("Building the LAN client image", "60 s"):
             engine.run("build", "-t", "localhost/l2ops-base:pulled", "-", stdin=base, log=LOGS / "images.log")
             engine.run(
-                "build", "--build-arg", "BASE=localhost/l2ops-base:pulled", "-t", image, build.FILES / "client", log=LOGS / "images.log"
+                "build",
+                "--build-arg",
+                "BASE=localhost/l2ops-base:pulled",
+                "-t",
+                image,
+                build.FILES / "client",
+                log=LOGS / "images.log",
             )
     return image
 
@@ -138,7 +164,9 @@ def pod_routes(settings: Settings, engine: Engine) -> None:
     def cidrs() -> dict[str, list[str]]:
         return {n["metadata"]["name"]: n["spec"].get("podCIDRs", []) for n in kubectl_json("get", "nodes")["items"]}
 
-    wait_for("every node to get its pod CIDR", lambda: len(cidrs()) == len(settings.node_names) and all(cidrs().values()), 60)
+    wait_for(
+        "every node to get its pod CIDR", lambda: len(cidrs()) == len(settings.node_names) and all(cidrs().values()), 60
+    )
     addresses = {
         n["metadata"]["name"]: [a["address"] for a in n["status"]["addresses"] if a["type"] == "InternalIP"]
         for n in kubectl_json("get", "nodes")["items"]
@@ -152,7 +180,11 @@ def pod_routes(settings: Settings, engine: Engine) -> None:
                 if via:
                     lines.append(f"route replace {network} via {via}")
         engine.execute(
-            node, "sh", "-ec", "mkdir -p /kind && cat > /kind/routes && ip -batch /kind/routes", stdin="\n".join(lines) + "\n"
+            node,
+            "sh",
+            "-ec",
+            "mkdir -p /kind && cat > /kind/routes && ip -batch /kind/routes",
+            stdin="\n".join(lines) + "\n",
         )
 
 
@@ -175,7 +207,9 @@ def start_client(settings: Settings, engine: Engine, image: str) -> None:
         )  # fmt: skip
     wait_for(
         "the LAN client to accept SSH",
-        lambda: run(["ssh", *ssh_options(), f"root@{settings.host(62)}", "true"], check=False, timeout=20).returncode == 0,
+        lambda: (
+            run(["ssh", *ssh_options(), f"root@{settings.host(62)}", "true"], check=False, timeout=20).returncode == 0
+        ),
         30,
         f"See: {engine.name} logs {settings.client}",
     )
@@ -206,7 +240,13 @@ def write_files(settings: Settings, engine: Engine, chart: Path | None) -> None:
             {"name": "traefik/traefik", "address": settings.host(203), "port": 80, "protocol": "http", "status": 200},
             {"name": "traefik/traefik", "address": settings.host(203), "port": 443, "protocol": "https", "status": 200},
             {"name": "default/my-nginx", "address": settings.host(201), "port": 80, "protocol": "http", "status": 200},
-            {"name": "default/nginx-lb-service", "address": settings.host(200), "port": 80, "protocol": "http", "status": 200},
+            {
+                "name": "default/nginx-lb-service",
+                "address": settings.host(200),
+                "port": 80,
+                "protocol": "http",
+                "status": 200,
+            },
         ],
     }
     if chart is not None:
@@ -227,7 +267,9 @@ def write_files(settings: Settings, engine: Engine, chart: Path | None) -> None:
             }
         }
     }
-    INVENTORY.write_text("# Written by `make lab`; JSON is YAML.\n" + json.dumps(inventory, indent=2) + "\n", encoding="utf-8")
+    INVENTORY.write_text(
+        "# Written by `make lab`; JSON is YAML.\n" + json.dumps(inventory, indent=2) + "\n", encoding="utf-8"
+    )
     exports = {
         "KUBECONFIG": str(KUBECONFIG),
         "K8S_AUTH_KUBECONFIG": str(KUBECONFIG),
@@ -242,7 +284,11 @@ def write_files(settings: Settings, engine: Engine, chart: Path | None) -> None:
 
 def down(settings: Settings, engine: Engine, quiet: bool = False) -> None:
     if (BIN / "kind").exists():
-        run([BIN / "kind", "delete", "cluster", "--name", settings.cluster, "--kubeconfig", KUBECONFIG], env=kind_env(settings, engine), check=False)
+        run(
+            [BIN / "kind", "delete", "cluster", "--name", settings.cluster, "--kubeconfig", KUBECONFIG],
+            env=kind_env(settings, engine),
+            check=False,
+        )
     for container in (settings.client, settings.rogue):
         engine.run("rm", "-f", "-v", container, check=False)
     if engine.exists("network", settings.network):
@@ -250,7 +296,9 @@ def down(settings: Settings, engine: Engine, quiet: bool = False) -> None:
     for file in (SHAPE, INVENTORY, ENV_SH, KUBECONFIG):
         file.unlink(missing_ok=True)
     if not quiet:
-        say(f"The lab {settings.cluster} is down; what was built stays in {STATE.relative_to(ROOT) if STATE.is_relative_to(ROOT) else STATE}")
+        say(
+            f"The lab {settings.cluster} is down; what was built stays in {STATE.relative_to(ROOT) if STATE.is_relative_to(ROOT) else STATE}"
+        )
 
 
 def services(settings: Settings) -> None:

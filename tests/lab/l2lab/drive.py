@@ -67,6 +67,6 @@ def playbook(name: str, settings: Settings, engine: Engine, *arguments: str, log
     if log is None:
         return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, check=False).returncode
     with log.open("w", encoding="utf-8") as sink:
-        return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, check=False).returncode
-
-
+        return subprocess.run(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, check=False
+        ).returncode

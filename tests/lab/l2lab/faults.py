@@ -45,7 +45,9 @@ def _rogue_on(settings: Settings, engine: Engine) -> None:
             "run", "-d", "--name", settings.rogue, "--network", settings.network, "--ip", settings.host(61), "--cap-add", "NET_ADMIN",
             "--cap-add", "NET_RAW", "--entrypoint", "/usr/bin/sleep", image, "infinity",
         )  # fmt: skip
-    engine.execute(settings.rogue, "ip", "address", "replace", f"{settings.host(203)}/{settings.subnet.prefixlen}", "dev", "eth0")
+    engine.execute(
+        settings.rogue, "ip", "address", "replace", f"{settings.host(203)}/{settings.subnet.prefixlen}", "dev", "eth0"
+    )
 
 
 def _rogue_off(settings: Settings, engine: Engine) -> None:
@@ -79,7 +81,9 @@ def _speaker_back(settings: Settings, _engine: Engine) -> None:
 
 def announcer(_settings: Settings, service: str = "traefik") -> str | None:
     """The node that MetalLB's status names as announcing the service; None without one."""
-    found = kubectl_json("-n", METALLB_NAMESPACE, "get", "servicel2statuses", "-l", f"metallb.io/service-name={service}")["items"]
+    found = kubectl_json(
+        "-n", METALLB_NAMESPACE, "get", "servicel2statuses", "-l", f"metallb.io/service-name={service}"
+    )["items"]
     return str(found[0]["metadata"]["labels"]["metallb.io/node"]) if found else None
 
 
@@ -97,9 +101,21 @@ def _local_far(settings: Settings, _engine: Engine) -> None:
 
 
 def _local_back(_settings: Settings, _engine: Engine) -> None:
-    kubectl("-n", METALLB_NAMESPACE, "patch", "l2advertisement", "l2-adv", "--type=json", "-p", '[{"op":"remove","path":"/spec/nodeSelectors"}]', check=False)
+    kubectl(
+        "-n",
+        METALLB_NAMESPACE,
+        "patch",
+        "l2advertisement",
+        "l2-adv",
+        "--type=json",
+        "-p",
+        '[{"op":"remove","path":"/spec/nodeSelectors"}]',
+        check=False,
+    )
     kubectl("-n", "default", "patch", "service", "my-nginx", "-p", '{"spec":{"externalTrafficPolicy":"Cluster"}}')
-    kubectl("-n", "default", "patch", "deployment", "my-nginx", "-p", '{"spec":{"template":{"spec":{"nodeSelector":null}}}}')
+    kubectl(
+        "-n", "default", "patch", "deployment", "my-nginx", "-p", '{"spec":{"template":{"spec":{"nodeSelector":null}}}}'
+    )
     kubectl("-n", "default", "rollout", "status", "deployment/my-nginx", "--timeout=60s")
 
 
@@ -108,7 +124,11 @@ def _same_address(settings: Settings, _engine: Engine) -> None:
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "second", "namespace": "default", "annotations": {"metallb.io/loadBalancerIPs": settings.host(203)}},
+        "metadata": {
+            "name": "second",
+            "namespace": "default",
+            "annotations": {"metallb.io/loadBalancerIPs": settings.host(203)},
+        },
         "spec": {"type": "LoadBalancer", "selector": {"app": "nginx"}, "ports": [{"port": 80}]},
     }
     kubectl("apply", "-f", "-", stdin=json.dumps(service))
@@ -119,13 +139,21 @@ def _same_address_undo(_settings: Settings, _engine: Engine) -> None:
 
 
 FAULTS = {
-    "exclude-label": Fault("the exclude label is back on every node (speakers ignore it or fall silent)", _label, _unlabel),
+    "exclude-label": Fault(
+        "the exclude label is back on every node (speakers ignore it or fall silent)", _label, _unlabel
+    ),
     "interface-renamed": Fault(
-        "the L2Advertisement names an interface that no node has", lambda s, e: _interfaces(["eth9"]), lambda s, e: _interfaces(["eth0"])
+        "the L2Advertisement names an interface that no node has",
+        lambda s, e: _interfaces(["eth9"]),
+        lambda s, e: _interfaces(["eth0"]),
     ),
     "rogue-host": Fault("a host that is no node holds the address of traefik/traefik", _rogue_on, _rogue_off),
-    "speaker-gone": Fault("the announcing node loses its speaker pod, and it cannot come back", _speaker_gone, _speaker_back),
-    "local-policy-far-pod": Fault("policy Local, and the only pod is on a node that may not announce", _local_far, _local_back),
+    "speaker-gone": Fault(
+        "the announcing node loses its speaker pod, and it cannot come back", _speaker_gone, _speaker_back
+    ),
+    "local-policy-far-pod": Fault(
+        "policy Local, and the only pod is on a node that may not announce", _local_far, _local_back
+    ),
     "same-address": Fault("two services want one address and port", _same_address, _same_address_undo),
 }
 

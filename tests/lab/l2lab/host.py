@@ -72,7 +72,14 @@ class Engine:
     name: str
     env: dict[str, str]
 
-    def run(self, *args: str | Path, check: bool = True, log: Path | None = None, stdin: str | None = None, timeout: float | None = None):  # type: ignore[no-untyped-def]
+    def run(
+        self,
+        *args: str | Path,
+        check: bool = True,
+        log: Path | None = None,
+        stdin: str | None = None,
+        timeout: float | None = None,
+    ):  # type: ignore[no-untyped-def]
         return run([self.name, *args], env=self.env, check=check, log=log, stdin=stdin, timeout=timeout)
 
     def exists(self, kind: str, name: str) -> bool:
@@ -90,7 +97,9 @@ class Engine:
         out = self.run("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container).stdout
         return out.strip()
 
-    def execute(self, container: str, *command: str, check: bool = True, stdin: str | None = None, timeout: float | None = None):  # type: ignore[no-untyped-def]
+    def execute(
+        self, container: str, *command: str, check: bool = True, stdin: str | None = None, timeout: float | None = None
+    ):  # type: ignore[no-untyped-def]
         flags = ["-i"] if stdin is not None else []
         return self.run("exec", *flags, container, *command, check=check, stdin=stdin, timeout=timeout)
 
@@ -117,7 +126,9 @@ def engine(settings: Settings) -> Engine:
         if run(["docker", "version"], check=False, timeout=20).returncode == 0:
             return Engine("docker", {})
         if settings.engine == "docker":
-            raise LabError("LAB_ENGINE=docker, but no Docker daemon answers. Start it, or unset LAB_ENGINE to use podman.")
+            raise LabError(
+                "LAB_ENGINE=docker, but no Docker daemon answers. Start it, or unset LAB_ENGINE to use podman."
+            )
     if settings.engine == "docker":
         raise LabError("LAB_ENGINE=docker, but there is no docker here. Install it, or unset LAB_ENGINE to use podman.")
     if not is_root():
@@ -157,7 +168,11 @@ def check_subnet(settings: Settings, found: Engine) -> None:
     own = found.bridge(settings.network)
     routes = json.loads(run([find("ip") or "ip", "-j", "-4", "route", "show", "table", "all"]).stdout or "[]")
     for route in routes:
-        if route.get("dst") in (None, "default") or route.get("dev") == own or route.get("type") in ("broadcast", "local", "multicast"):
+        if (
+            route.get("dst") in (None, "default")
+            or route.get("dev") == own
+            or route.get("type") in ("broadcast", "local", "multicast")
+        ):
             continue
         net = ipaddress.ip_network(route["dst"], strict=False)
         if net.version == 4 and net.overlaps(settings.subnet) and net.prefixlen > 0:

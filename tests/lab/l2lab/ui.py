@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Iterator, Mapping, NoReturn, Sequence
+from typing import NoReturn
 
 START = time.monotonic()
 HEARTBEAT_S = 20.0
@@ -80,7 +81,9 @@ def run(
             check=False,
         )
     except FileNotFoundError:
-        raise LabError(f"{command[0]} is not installed, but the lab needs it. `make lab` names what must be installed.") from None
+        raise LabError(
+            f"{command[0]} is not installed, but the lab needs it. `make lab` names what must be installed."
+        ) from None
     except subprocess.TimeoutExpired:
         raise LabError(f"`{' '.join(command[:6])}` did not end within {timeout:.0f} s.") from None
     if log:

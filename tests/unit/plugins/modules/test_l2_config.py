@@ -74,9 +74,23 @@ def test_from_nothing_and_again(api):
     assert not api.sent("POST", "PATCH", "DELETE")
 
 
-def test_what_is_not_judged_is_not_said_to_be(api):
-    assert any("not judged" in text for text in call(api, pools=[POOL])["warnings"])
-    assert call(api, pools=[POOL], validate=False)["warnings"] == []
+def test_a_pool_over_a_node_is_refused_before_anything_is_sent(api):
+    addresses = {"addresses": [{"type": "InternalIP", "address": "192.168.7.210"}]}
+    api.add({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "cp-1"}, "status": addresses})
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT])
+    assert result["failed"] and result["failure_kind"] == "findings"
+    assert [one["code"] for one in result["findings"] if one["severity"] == "error"] == ["MLB301"]
+    assert "cp-1" in result["msg"] and "MLB301" in result["msg"]
+    assert api.sent("POST") == []
+    assert not call(api, pools=[POOL], advertisements=[ADVERTISEMENT], validate=False).get("failed")
+
+
+def test_nodes_that_may_not_be_read_make_rules_skipped_not_passed(api):
+    api.fault("GET", "/api/v1/nodes", 403, "no")
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT])
+    checks = {one["id"]: one for one in result["checks"]}
+    assert checks["MLB301"]["result"] == "skipped" and "nodes" in checks["MLB301"]["reason"]
+    assert checks["MLB303"]["result"] == "passed" and result["summary"]["skipped"] == 3
 
 
 def test_check_mode_says_the_same_and_only_rehearses(api):
@@ -147,7 +161,8 @@ def test_a_field_that_this_metallb_does_not_know_is_not_dropped_in_silence(api):
 
 
 def test_prune_takes_only_what_is_ours_and_of_a_kind_that_was_given(api):
-    call(api, pools=[POOL, {"name": "other", "addresses": ["10.0.0.0/24"]}], advertisements=[ADVERTISEMENT])
+    other = {"name": "other", "addresses": ["10.0.0.0/24"]}
+    call(api, pools=[POOL, other], advertisements=[ADVERTISEMENT], validate=False)
     api.add(
         {
             "kind": "IPAddressPool",

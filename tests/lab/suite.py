@@ -59,9 +59,7 @@ def main() -> int:
         pytest = str(drive.VENV / "pytest")
         suite.step("network namespaces", [pytest, "-q", "tests/netns"], env)
         for scenario in SCENARIOS:
-            suite.step(
-                f"molecule {scenario}", [str(drive.VENV / "molecule"), "test", "-s", scenario], env, ROOT / "extensions"
-            )
+            suite.step(f"molecule {scenario}", [str(drive.VENV / "molecule"), "test", "-s", scenario], env)
         suite.step("integration", [pytest, "-q", "-x", "tests/integration"], env)
     except ui.LabError as why:
         print(f"\n{why}", file=sys.stderr)

@@ -275,6 +275,7 @@ def write_files(settings: Settings, engine: Engine, chart: Path | None) -> None:
         "K8S_AUTH_KUBECONFIG": str(KUBECONFIG),
         "ANSIBLE_COLLECTIONS_PATH": str(STATE / "collections"),
         "ANSIBLE_INVENTORY": str(INVENTORY),
+        "L2OPS_INVENTORY": str(INVENTORY),
         **kind_env(settings, engine),
     }
     lines = ["# Written by `make lab`: . .lab/env.sh"] + [f"export {k}={shlex.quote(v)}" for k, v in exports.items()]

@@ -53,6 +53,7 @@ def environment(settings: Settings, engine: Engine) -> dict[str, str]:
         "K8S_AUTH_KUBECONFIG": str(KUBECONFIG),
         "ANSIBLE_COLLECTIONS_PATH": str(STATE / "collections"),
         "ANSIBLE_INVENTORY": str(INVENTORY),
+        "L2OPS_INVENTORY": str(INVENTORY),
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_NOCOLOR": os.environ.get("ANSIBLE_NOCOLOR", "1"),

@@ -78,7 +78,7 @@ notes:
   - "RBAC: C(nodes) with the verbs C(list), C(get), C(patch), and C(watch) for O(hold), in a ClusterRole."
 seealso:
   - module: l2ops.metallb.speaker_restart
-  - module: l2ops.metallb.l2_diagnose
+  - module: l2ops.metallb.l2_info
 """
 
 EXAMPLES = r"""

@@ -186,10 +186,10 @@ options:
     default: 120
 notes:
   - "RBAC: in a Role in MetalLB's namespace C(ipaddresspools) and C(l2advertisements) (C(metallb.io)) with C(list),
-    C(get), C(create), C(patch), and C(delete) for O(prune). In a ClusterRole C(services) with C(list). What O(validate)
-    reads besides is listed with M(l2ops.metallb.l2_validate); what may not be read is not judged."
+    C(get), C(create), C(patch), and C(delete) for O(prune). In a ClusterRole C(services) with C(list). O(validate)
+    lists C(nodes) besides, in a ClusterRole; what may not be read is skipped, and named in RV(checks)."
 seealso:
-  - module: l2ops.metallb.l2_validate
+  - module: l2ops.metallb.l2_info
   - module: l2ops.metallb.l2_ready
 """
 
@@ -284,13 +284,13 @@ not_rehearsed:
   elements: str
   sample: []
 findings:
-  description: What the rules found, as M(l2ops.metallb.l2_validate) returns it. Empty with O(validate=false).
+  description: What the rules found, each with code, slug, severity, object, summary, evidence and fix. Empty with O(validate=false).
   returned: always
   type: list
   elements: dict
   sample: []
 checks:
-  description: Which rules were applied, as M(l2ops.metallb.l2_validate) returns it.
+  description: Which rules were applied, with result (passed, failed, warning or skipped) and the reason of a skip.
   returned: always
   type: list
   elements: dict

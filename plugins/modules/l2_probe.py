@@ -213,7 +213,7 @@ notes:
   - An address with C(tries) 3 and no answer has been asked 3 times; a single unanswered request proves nothing.
 seealso:
   - module: l2ops.metallb.service_probe
-  - module: l2ops.metallb.l2_diagnose
+  - module: l2ops.metallb.l2_info
 """
 
 EXAMPLES = r"""

@@ -52,7 +52,6 @@ notes:
     C(ipaddresspools) (C(metallb.io)) with C(create), which is used for dry runs only, and for O(until=l2_status)
     C(servicel2statuses) (C(metallb.io)) with C(list)."
 seealso:
-  - module: l2ops.metallb.l2_diagnose
   - module: l2ops.metallb.l2_info
 """
 

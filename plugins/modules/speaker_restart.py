@@ -427,12 +427,12 @@ def main() -> None:
         named = "; ".join(f"{one['service']} says {one['node']}, {one['reason']}" for one in wrong[:5])
         restart.fail(
             f"The speakers are back, but {module.params['settle']} s later ServiceL2Status is still wrong (MLB510): "
-            f"{named}. The module l2ops.metallb.l2_diagnose says more."
+            f"{named}. The module l2ops.metallb.l2_info says more."
         )
     if restart.result["missing_statuses"]:
         module.warn(
             f"Not announced {module.params['settle']} s after the restart: "
-            f"{', '.join(restart.result['missing_statuses'])}. The module l2ops.metallb.l2_diagnose says why."
+            f"{', '.join(restart.result['missing_statuses'])}. The module l2ops.metallb.l2_info says why."
         )
     module.exit_json(**restart.result)
 

@@ -13,7 +13,7 @@ from . import checkout, pyenvs, tree
 from .places import STATE
 from .report import Report, program
 
-OLDEST, NEWEST = "core-2.16", "core-2.22"
+# The oldest first.
 MATRIX = ("core-2.16", "core-2.19", "core-2.21", "core-2.22")
 
 # Sanity tests left out, and why.

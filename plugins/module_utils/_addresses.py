@@ -137,7 +137,8 @@ def parse_span(text: str) -> Span:
             elif "/" in end:
                 hint = "; a range has plain addresses at its ends, a prefix stands alone"
             raise AddressError(f"{end.strip() or 'nothing'!r} is no address{hint}")
-    assert low is not None and high is not None
+    if low is None or high is None:  # the loop has refused these
+        raise AssertionError(text)
     if low[0] != high[0]:
         # MetalLB itself takes this and makes an empty pool of it.
         raise AddressError("it begins in one address family and ends in the other")

@@ -103,7 +103,17 @@ def seconds_of(timestamp: Any) -> float:
         return 0.0
     try:
         whole = calendar.timegm(
-            (int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), int(text[17:19]), 0, 1, 0)
+            (
+                int(text[:4]),
+                int(text[5:7]),
+                int(text[8:10]),
+                int(text[11:13]),
+                int(text[14:16]),
+                int(text[17:19]),
+                0,
+                1,
+                0,
+            )
         )
         fraction = float(f"0{text[19:-1]}") if len(text) > 20 else 0.0
     except ValueError:
@@ -289,7 +299,8 @@ class Node:
     @classmethod
     def from_object(cls, obj: Object) -> Node:
         metadata, spec, status = metadata_of(obj), as_dict(obj.get("spec")), as_dict(obj.get("status"))
-        internal, external = [], []
+        internal: list[Address] = []
+        external: list[Address] = []
         for one in as_list(status.get("addresses")):
             one = as_dict(one)
             address = parse_address(as_text(one.get("address")))
@@ -631,7 +642,9 @@ class Pool:
             allocation = Allocation(
                 priority=as_int(raw.get("priority")),
                 namespaces=_read_names(raw.get("namespaces"), f"{path}.namespaces", problems),
-                namespace_selectors=read_selectors(raw.get("namespaceSelectors"), f"{path}.namespaceSelectors", problems),
+                namespace_selectors=read_selectors(
+                    raw.get("namespaceSelectors"), f"{path}.namespaceSelectors", problems
+                ),
                 service_selectors=read_selectors(raw.get("serviceSelectors"), f"{path}.serviceSelectors", problems),
             )
         elif raw is not None:
@@ -765,7 +778,9 @@ class ConfigState:
         metadata, status = metadata_of(obj), as_dict(obj.get("status"))
         labels = as_labels(metadata.get("labels"))
         conditions = [as_dict(one) for one in as_list(status.get("conditions"))]
-        said = [as_text(one.get("message")) for one in conditions if one.get("status") == "False" and one.get("message")]
+        said = [
+            as_text(one.get("message")) for one in conditions if one.get("status") == "False" and one.get("message")
+        ]
         return cls(
             namespace=as_text(metadata.get("namespace")),
             name=as_text(metadata.get("name")),
@@ -950,7 +965,12 @@ class Event:
     def from_object(cls, obj: Object) -> Event:
         about = as_dict(obj.get("involvedObject")) or as_dict(obj.get("regarding"))
         series = as_dict(obj.get("series"))
-        stamps = (series.get("lastObservedTime"), obj.get("lastTimestamp"), obj.get("eventTime"), obj.get("firstTimestamp"))
+        stamps = (
+            series.get("lastObservedTime"),
+            obj.get("lastTimestamp"),
+            obj.get("eventTime"),
+            obj.get("firstTimestamp"),
+        )
         return cls(
             namespace=as_text(about.get("namespace")),
             kind=as_text(about.get("kind")),

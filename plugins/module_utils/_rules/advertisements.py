@@ -1,0 +1,250 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection; it may change or vanish at any time.
+
+"""Rules about advertisements (MLB4xx)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding, Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._model import LATER_ADVERTISEMENT_FIELDS, Advertisement
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import (
+    Context,
+    Judge,
+    Link,
+    Skip,
+    advertisement_ref,
+    listing,
+    plural,
+    pool_ref,
+    some,
+)
+
+
+def _ref(one: Advertisement, context: Context) -> Ref:
+    return advertisement_ref(one.namespace, one.name, context)
+
+
+def pool_not_advertised(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    left = [name for name in snapshot.pools if not context.elector.advertisements_of(name)]
+    if left and not snapshot.has("bgpadvertisements"):
+        raise Skip(
+            f"whether BGP advertises {listing(left)} cannot be seen: {snapshot.why_missing('bgpadvertisements')}"
+        )
+    names = [one.name for one in snapshot.advertisements]
+    for name in left:
+        if name in context.bgp_pools:
+            continue
+        there = f"{plural(len(names), 'L2Advertisement')} ({listing(names, 3)})" if names else "there is none at all"
+        yield Finding(
+            "MLB401",
+            pool_ref(name, context),
+            "no L2Advertisement reaches it" + (f" of the {there}" if names else f": {there}"),
+            fix=f"Add {name} to ipAddressPools of an L2Advertisement"
+            + (f", such as {names[0]}." if names else "; module l2ops.metallb.l2_config makes one."),
+            evidence={"advertisements": some(names)},
+        )
+
+
+def unknown_pool(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    for one in snapshot.advertisements:
+        for place, name in enumerate(one.pools):
+            if name not in snapshot.pools:
+                near = _near(name, snapshot.pools)
+                yield Finding(
+                    "MLB402",
+                    _ref(one, context),
+                    f"it names the pool {name}, which does not exist" + (f"; did you mean {near}?" if near else ""),
+                    evidence={"pool": name, "pools": some(snapshot.pools)},
+                    path=f"spec.ipAddressPools[{place}]",
+                )
+
+
+def _near(name: str, names: object) -> str:
+    # Imported here: most clusters have no such fault, and difflib is not small.
+    import difflib
+
+    found = difflib.get_close_matches(name, list(names), 1)  # type: ignore[call-overload]
+    return found[0] if found else ""
+
+
+def selects_no_node(context: Context) -> Iterator[Finding]:
+    for one in context.snapshot.advertisements:
+        if one.node_selectors and not context.elector.nodes_of(one):
+            told = " or ".join(str(selector) for selector in one.node_selectors if not selector.error)
+            yield Finding(
+                "MLB403",
+                _ref(one, context),
+                f"no node matches its nodeSelectors ({told or 'unreadable'})",
+                evidence={"selectors": [str(selector) for selector in one.node_selectors]},
+                path="spec.nodeSelectors",
+            )
+
+
+def without_interfaces(context: Context) -> Iterator[Finding]:
+    for one in context.snapshot.advertisements:
+        if not one.interfaces:
+            yield Finding(
+                "MLB404",
+                _ref(one, context),
+                "it names no interfaces, so addresses are announced on every interface of the elected node",
+                path="spec",
+            )
+
+
+def _facts(context: Context, one: Advertisement) -> Iterator[tuple[str, dict[str, Link]]]:
+    for node in sorted(context.elector.nodes_of(one)):
+        links = context.options.links.get(node)
+        if links is not None:
+            yield node, {link.name: link for link in links}
+
+
+def _demand_facts(context: Context) -> None:
+    if not context.options.links:
+        raise Skip("the nodes' interfaces are not known: give the option interfaces (facts of the nodes)")
+
+
+def interface_missing(context: Context) -> Iterator[Finding]:
+    _demand_facts(context)
+    for one in context.snapshot.advertisements:
+        if not one.interfaces:
+            continue
+        lacking = [node for node, links in _facts(context, one) if not any(name in links for name in one.interfaces)]
+        if lacking:
+            yield Finding(
+                "MLB405",
+                _ref(one, context),
+                f"{plural(len(lacking), 'node')} ({listing(lacking)}) that it selects has none of its interfaces "
+                f"({', '.join(one.interfaces)})",
+                evidence={"nodes": some(lacking), "interfaces": list(one.interfaces)},
+                path="spec.interfaces",
+            )
+
+
+def interface_cannot_answer(context: Context) -> Iterator[Finding]:
+    _demand_facts(context)
+    for one in context.snapshot.advertisements:
+        silent: dict[str, list[str]] = {}
+        for node, links in _facts(context, one):
+            named = [links[name] for name in one.interfaces if name in links]
+            if not named or any(link.up and link.arp and not link.master for link in named):
+                continue
+            for link in named:
+                why = (
+                    f"is a port of {link.master}"
+                    if link.master
+                    else "is down"
+                    if not link.up
+                    else "has ARP switched off (NOARP)"
+                )
+                silent.setdefault(f"{link.name} {why}", []).append(node)
+        for what, nodes in sorted(silent.items()):
+            yield Finding(
+                "MLB406",
+                _ref(one, context),
+                f"{what} on {listing(nodes)}, so nothing answers there, and MetalLB does not say so",
+                evidence={"nodes": some(nodes), "interface": what.partition(" ")[0]},
+                path="spec.interfaces",
+            )
+
+
+def interfaces_overridden(context: Context) -> Iterator[Finding]:
+    seen: set[tuple[str, str]] = set()
+    for key, names in sorted(context.groups.items()):
+        if len(key) < 2:
+            continue
+        advertisements = context.elector.advertisements_of(names[0])
+        unlimited = [one for one in advertisements if not one.interfaces]
+        for one in advertisements:
+            if not one.interfaces or (one.namespace, one.name) in seen:
+                continue
+            for other in unlimited:
+                if not _meet(context, one, other):
+                    continue
+                seen.add((one.namespace, one.name))
+                yield Finding(
+                    "MLB407",
+                    _ref(one, context),
+                    f"its interfaces ({', '.join(one.interfaces)}) limit nothing for pool {listing(names, 3)}: {other.name} "
+                    "advertises it on the same nodes and names none, which means all",
+                    fix=f"Name interfaces in {other.name} as well, or remove one of the two.",
+                    evidence={"other": other.name, "pools": some(names)},
+                    path="spec.interfaces",
+                )
+                break
+
+
+def _meet(context: Context, one: Advertisement, other: Advertisement) -> bool:
+    """Whether both may hold for the same node and service, as far as that is known."""
+    if one.service_selectors and other.service_selectors and one.service_selectors != other.service_selectors:
+        return False
+    if context.snapshot.has("nodes"):
+        return bool(context.elector.nodes_of(one) & context.elector.nodes_of(other))
+    return not one.node_selectors or not other.node_selectors or one.node_selectors == other.node_selectors
+
+
+def field_unknown(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    for pool in snapshot.pools.values():
+        for path in pool.unknown_fields:
+            yield Finding(
+                "MLB408",
+                pool_ref(pool.name, context),
+                f"{path} is no field of an IPAddressPool and is dropped",
+                path=path,
+            )
+    known = snapshot.advertisement_fields
+    for obj, one in _written_advertisements(context):
+        for path in one.unknown_fields:
+            yield Finding(
+                "MLB408", _ref(one, context), f"{path} is no field of an L2Advertisement and is dropped", path=path
+            )
+        for name in sorted(LATER_ADVERTISEMENT_FIELDS & obj.keys()):
+            if known is not None and name not in known and obj[name]:
+                yield Finding(
+                    "MLB408",
+                    _ref(one, context),
+                    f"the installed MetalLB {snapshot.metallb['version']} does not know {name}, so it is dropped and limits nothing",
+                    fix=f"Upgrade MetalLB ({name} needs {'0.16' if name == 'serviceSelectors' else 'a version after 0.16.1'}), or "
+                    "leave it out.",
+                    path=f"spec.{name}",
+                )
+
+
+def _written_advertisements(context: Context) -> Iterator[tuple[dict[str, object], Advertisement]]:
+    for obj in context.snapshot.raw("l2advertisements"):
+        spec = obj.get("spec")
+        one = Advertisement.from_object(obj)
+        if one.namespace in ("", context.snapshot.namespace):
+            yield spec if isinstance(spec, dict) else {}, one
+
+
+def selector_invalid(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    for pool in snapshot.pools.values():
+        for path, why in pool.problems:
+            if path != "spec.addresses":
+                yield Finding("MLB409", pool_ref(pool.name, context), f"{path.partition('.')[2]}: {why}", path=path)
+    for one in snapshot.advertisements:
+        for path, why in one.problems:
+            yield Finding("MLB409", _ref(one, context), f"{path.partition('.')[2]}: {why}", path=path)
+
+
+BOTH = ("ipaddresspools", "l2advertisements")
+RULES = (
+    Judge("MLB401", BOTH, pool_not_advertised),
+    Judge("MLB402", BOTH, unknown_pool),
+    Judge("MLB403", ("l2advertisements", "nodes"), selects_no_node),
+    Judge("MLB404", ("l2advertisements",), without_interfaces),
+    Judge("MLB405", ("l2advertisements", "nodes"), interface_missing),
+    Judge("MLB406", ("l2advertisements", "nodes"), interface_cannot_answer),
+    Judge("MLB407", BOTH, interfaces_overridden),
+    Judge("MLB408", BOTH, field_unknown),
+    Judge("MLB409", BOTH, selector_invalid),
+)

@@ -1,0 +1,667 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection; it may change or vanish at any time.
+
+"""Rules about services (MLB5xx)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import Address, format_address, is_buggy
+from ansible_collections.l2ops.metallb.plugins.module_utils._election import (
+    CODES,
+    EXCLUDED,
+    NETWORK_UNAVAILABLE,
+    NO_SPEAKER,
+    NOT_SELECTED,
+    SPEAKER_NOT_READY,
+    Candidates,
+    Outcome,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding, Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._model import (
+    ADDRESS_POOL,
+    ALLOW_SHARED_IP,
+    ANNOTATIONS,
+    LOAD_BALANCER_IPS,
+    OLD_PREFIX,
+    PREFIX,
+    Event,
+    Service,
+    shorten,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import (
+    Context,
+    Judge,
+    Skip,
+    listing,
+    service_ref,
+    some,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.pools import pool_may_serve
+
+# Events of the controller that say why there is no address (controller/service.go, v0.15.3).
+FAILURES = (
+    "AllocationFailed",
+    "LoadBalancerFailed",
+    "not enough clusterips",
+    "nolbIPsIPFamily",
+    "noclusterIPsIPFamily",
+    "InternalError",
+)
+
+# In words for people, by the election's reason.
+WORDS = {
+    NO_SPEAKER: "runs no speaker",
+    SPEAKER_NOT_READY: "has a speaker that is not ready",
+    NETWORK_UNAVAILABLE: "has NetworkUnavailable=True",
+    EXCLUDED: "carries the exclude label",
+    NOT_SELECTED: "is selected by no advertisement of the pool",
+}
+
+
+def _services(context: Context) -> list[Service]:
+    context.demand_metallb()
+    return [service for service in context.snapshot.balanced if not service.leaving]
+
+
+def last_failure(context: Context, service: Service) -> Event | None:
+    """The controller's latest complaint, unless it has given an address since."""
+    events = context.snapshot.events.get(("Service", service.namespace, service.name), [])
+    failed = [event for event in events if event.reason in FAILURES]
+    given = max((event.last for event in events if event.reason == "IPAllocated"), default=0.0)
+    return failed[-1] if failed and failed[-1].last >= given else None
+
+
+# -- what is asked for ------------------------------------------------------------------------------------------------
+
+
+def impossible_wish(context: Context, service: Service) -> tuple[str, str, str] | None:
+    """What no pool can give: why, what mends it, and the field; None when its wishes can be met."""
+    snapshot = context.snapshot
+    addresses, wrong = service.wanted_addresses()
+    field = _annotation_path(service, LOAD_BALANCER_IPS) or "spec.loadBalancerIP"
+    if wrong and wrong != "twice":
+        return (
+            f"it asks for an address that cannot be read: {wrong}",
+            "Write one address, or one of each family.",
+            field,
+        )
+    wanted_pool = service.wanted_pool
+    pool_field = _annotation_path(service, ADDRESS_POOL)
+    if wanted_pool and wanted_pool not in snapshot.pools:
+        there = listing(snapshot.pools) or "none"
+        return (
+            f"it asks for the pool {wanted_pool}, which does not exist (there: {there})",
+            "Mend the pool's name.",
+            pool_field,
+        )
+    if addresses:
+        named = ", ".join(format_address(address) for address in addresses)
+        for address in addresses:
+            text = format_address(address)
+            holders = [pool for _span, pool in snapshot.pool_index.holding(address)]
+            if not holders:
+                return (
+                    f"it asks for {text}, which is in no pool",
+                    f"Add {text} to a pool (a pool of its own: {text}/{32 if address[0] == 4 else 128}), or ask for another one.",
+                    field,
+                )
+            if is_buggy(address) and all(pool.avoid_buggy for pool in holders):
+                return f"it asks for {text}, which avoidBuggyIPs keeps back", "Ask for another address.", field
+        pool = snapshot.pool_of(addresses)
+        if pool is None:
+            return f"it asks for {named}, which are in different pools", "Put both into one pool.", field
+        if wanted_pool and wanted_pool != pool.name:
+            return (
+                f"it asks for {named}, which is in pool {pool.name}, and for the pool {wanted_pool}",
+                "Remove one of the two annotations.",
+                field,
+            )
+        if not pool_may_serve(pool, service, context):
+            return (
+                f"it asks for {named} of pool {pool.name}, whose serviceAllocation keeps it out",
+                f"Let serviceAllocation of {pool.name} hold for namespace {service.namespace} and the service's labels.",
+                field,
+            )
+        versions = {version for version, _number in addresses}
+        families = set(service.families)
+        if families and versions != families and service.ip_family_policy != "PreferDualStack":
+            return (
+                f"it asks for {named}, and its ipFamilies are {_families(families)}",
+                "Ask for an address of each of its families, or change ipFamilies.",
+                field,
+            )
+        return None
+    if service.ingress:
+        return None
+    if wanted_pool:
+        pool = snapshot.pools[wanted_pool]
+        if not pool_may_serve(pool, service, context):
+            return (
+                f"it asks for the pool {wanted_pool}, whose serviceAllocation keeps it out",
+                f"Let serviceAllocation of {wanted_pool} hold for namespace {service.namespace} and the service's labels.",
+                pool_field,
+            )
+        lacking = _lacking(service, {span.version for span in pool.spans})
+        if lacking:
+            return (
+                f"it asks for the pool {wanted_pool}, which has no {lacking} addresses",
+                "Add some to the pool.",
+                pool_field,
+            )
+        return None
+    if not snapshot.pools:
+        return None
+    open_pools = [
+        pool for pool in snapshot.pools.values() if pool.auto_assign and pool_may_serve(pool, service, context)
+    ]
+    if not open_pools:
+        return (
+            "no pool may give it an address: each has autoAssign off or a serviceAllocation that keeps it out",
+            f"Ask for a pool (annotation {PREFIX}{ADDRESS_POOL}), or open one.",
+            "",
+        )
+    lacking = ""
+    for pool in open_pools:
+        lacking = _lacking(service, {span.version for span in pool.spans})
+        if not lacking:
+            return None
+    return f"no pool that may give it an address has {lacking} ones", "Add such addresses to one pool.", ""
+
+
+def _lacking(service: Service, versions: set[int]) -> str:
+    families = service.families
+    if service.ip_family_policy == "PreferDualStack" and versions & set(families):
+        return ""
+    lacking = [version for version in families if version not in versions]
+    return _families(lacking) if lacking else ""
+
+
+def _families(versions: object) -> str:
+    return " and ".join(f"IPv{version}" for version in sorted(versions))  # type: ignore[call-overload]
+
+
+def _annotation_path(service: Service, name: str) -> str:
+    for prefix in (PREFIX, OLD_PREFIX):
+        if prefix + name in service.annotations:
+            return f"metadata.annotations.{prefix}{name}"
+    return ""
+
+
+def requested_not_in_pool(context: Context) -> Iterator[Finding]:
+    for service in _services(context):
+        wish = impossible_wish(context, service)
+        if wish is not None:
+            why, fix, path = wish
+            yield Finding(
+                "MLB502",
+                service_ref(service),
+                why,
+                fix=fix,
+                evidence={
+                    "pool": service.wanted_pool,
+                    "addresses": service.annotation(LOAD_BALANCER_IPS) or service.load_balancer_ip,
+                },
+                caused_by=("MLB309", "MLB409"),
+                path=path,
+            )
+
+
+def sharing_obstacle(holder: Service, newcomer: Service) -> str:
+    """Why both cannot have one address, ports aside; "" when they can (internal/allocator sharingOK)."""
+    if not holder.sharing_key or not newcomer.sharing_key:
+        lacking = [one.path for one in (holder, newcomer) if not one.sharing_key]
+        return f"{listing(lacking)} has no annotation {PREFIX}{ALLOW_SHARED_IP}"
+    if holder.sharing_key != newcomer.sharing_key:
+        return f"their sharing keys differ ({holder.sharing_key!r} and {newcomer.sharing_key!r})"
+    if holder.backend_key != newcomer.backend_key:
+        return "externalTrafficPolicy Local allows sharing only between services that select the same pods"
+    return ""
+
+
+def _conflicts(context: Context) -> Iterator[tuple[Service, Address, Service, str]]:
+    """Services that cannot have the address they ask for or hold, with the service in their way."""
+    claims: dict[Address, list[tuple[bool, float, Service]]] = {}
+    for service in _services(context):
+        wanted = service.wanted_addresses()[0]
+        for address in dict.fromkeys((*service.ingress, *wanted)):
+            claims.setdefault(address, []).append((address not in service.ingress, service.created, service))
+    for address, found in sorted(claims.items()):
+        if len(found) < 2:
+            continue
+        # Who has it comes before who asks for it, and then who was first.
+        found.sort(key=lambda one: (one[0], one[1], one[2].key))
+        holder = found[0][2]
+        ports = {(port.protocol, port.port): holder for port in holder.ports}
+        for _asks, _created, service in found[1:]:
+            why = sharing_obstacle(holder, service)
+            if why:
+                yield service, address, holder, why
+                continue
+            taken = next((port for port in service.ports if (port.protocol, port.port) in ports), None)
+            if taken is not None:
+                yield service, address, ports[(taken.protocol, taken.port)], f"both use port {taken}"
+                continue
+            ports.update({(port.protocol, port.port): service for port in service.ports})
+
+
+def conflicts(context: Context) -> dict[tuple[str, str], tuple[Address, Service, str]]:
+    return {service.key: (address, holder, why) for service, address, holder, why in _conflicts(context)}
+
+
+def address_conflict(context: Context) -> Iterator[Finding]:
+    for service, address, holder, why in _conflicts(context):
+        text = format_address(address)
+        yield Finding(
+            "MLB503",
+            service_ref(service),
+            f"it wants {text}, which {holder.path} has, and they cannot share it: {why}",
+            fix=f"Ask for another address than {text}, or let both share it: the same {PREFIX}{ALLOW_SHARED_IP}, different ports, "
+            "policy Cluster.",
+            evidence={"address": text, "service": holder.path, "reason": why},
+            path=_annotation_path(service, LOAD_BALANCER_IPS),
+        )
+
+
+def deprecated_annotation(context: Context) -> Iterator[Finding]:
+    for service in _services(context):
+        for name in (ADDRESS_POOL, LOAD_BALANCER_IPS, ALLOW_SHARED_IP):
+            old = service.annotations.get(OLD_PREFIX + name)
+            if old is None:
+                continue
+            new = service.annotations.get(PREFIX + name)
+            differs = new is not None and new != old
+            yield Finding(
+                "MLB504",
+                service_ref(service),
+                f"{OLD_PREFIX}{name} is deprecated"
+                + (f" and says {old!r}, while {PREFIX}{name} says {new!r}, which holds" if differs else ""),
+                fix=f"kubectl -n {service.namespace} annotate service {service.name} --overwrite "
+                f"{PREFIX}{name}={new if new is not None else old} {OLD_PREFIX}{name}-",
+                severity="error" if differs else "warning",
+                evidence={"old": old, "new": new},
+                path=f"metadata.annotations.{OLD_PREFIX}{name}",
+            )
+
+
+def asked_twice(context: Context) -> Iterator[Finding]:
+    for service in _services(context):
+        if service.wanted_addresses()[1] == "twice":
+            yield Finding(
+                "MLB505",
+                service_ref(service),
+                f"it asks for {service.annotation(LOAD_BALANCER_IPS)} by annotation and for {service.load_balancer_ip} by "
+                "spec.loadBalancerIP; MetalLB refuses both at once",
+                path="spec.loadBalancerIP",
+            )
+
+
+def unknown_annotation(context: Context) -> Iterator[Finding]:
+    for service in _services(context):
+        for key in sorted(service.annotations):
+            for prefix in (PREFIX, OLD_PREFIX):
+                name = key[len(prefix) :]
+                if not key.startswith(prefix) or name in ANNOTATIONS:
+                    continue
+                near = next((one for one in ANNOTATIONS if _same_letters(one, name)), "")
+                yield Finding(
+                    "MLB506",
+                    service_ref(service),
+                    f"MetalLB knows no annotation {key}" + (f"; did you mean {PREFIX}{near}?" if near else ""),
+                    evidence={"annotation": key},
+                    path=f"metadata.annotations.{key}",
+                )
+
+
+def _same_letters(known: str, given: str) -> bool:
+    """Whether given is likely a slip for known: other case, dashes or endings."""
+
+    def plain(text: str) -> str:
+        return "".join(letter for letter in text.lower() if letter.isalnum()).rstrip("s")
+
+    one, other = plain(known), plain(given)
+    return one == other or (len(other) >= 6 and (one.startswith(other) or other.startswith(one) or other in one))
+
+
+# -- what is given ----------------------------------------------------------------------------------------------------
+
+
+def no_address(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    in_conflict = conflicts(context)
+    for service in _services(context):
+        if service.ingress or service.odd_ingress:
+            continue
+        event = last_failure(context, service)
+        said = shorten(event.message) if event else ""
+        wish = impossible_wish(context, service)
+        causes: tuple[str, ...] = ()
+        if service.wanted_addresses()[1] == "twice":
+            why, causes = "it asks for its address in two ways", ("MLB505",)
+        elif wish is not None:
+            why, causes = wish[0], ("MLB502",)
+        elif service.key in in_conflict:
+            address, holder, _why = in_conflict[service.key]
+            why, causes = f"{format_address(address)} belongs to {holder.path}", ("MLB503",)
+        elif not snapshot.pools:
+            why = "there is no IPAddressPool" if snapshot.has("ipaddresspools") else "pools could not be looked at"
+        elif snapshot.controller is not None and snapshot.controller.ready == 0:
+            why, causes = "no controller is ready to give one", ("MLB104",)
+        elif said:
+            why, causes = f"the controller says: {said}", ("MLB307", "MLB111", "MLB303", "MLB309", "MLB409")
+        else:
+            why, causes = "no event says why", ("MLB307", "MLB111", "MLB303", "MLB309", "MLB409", "MLB104")
+        yield Finding(
+            "MLB501",
+            service_ref(service),
+            f"it has no address: {why}",
+            fix=_first_fix(context, service, causes),
+            evidence={"event": said, "reason": event.reason if event else ""},
+            caused_by=causes,
+            changed=max(service.created, 0.0),
+        )
+
+
+def _first_fix(context: Context, service: Service, causes: tuple[str, ...]) -> str:
+    if not context.snapshot.pools:
+        return "Make a pool and an advertisement: module l2ops.metallb.l2_config."
+    if causes:
+        return ""
+    return f"kubectl -n {service.namespace} describe service {service.name}"
+
+
+def outside_pools(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    for service in _services(context):
+        if not service.ingress:
+            continue
+        lost = [address for address in service.ingress if snapshot.pool_of([address]) is None]
+        if lost:
+            named = ", ".join(format_address(address) for address in lost)
+            yield Finding(
+                "MLB512",
+                service_ref(service),
+                f"it holds {named}, which is in no pool, so nobody announces it",
+                fix=f"Put {named} back into a pool, or let MetalLB give another address.",
+                evidence={"addresses": [format_address(address) for address in lost], "pools": some(snapshot.pools)},
+                caused_by=("MLB309", "MLB109"),
+            )
+        elif snapshot.pool_of(service.ingress) is None:
+            yield Finding(
+                "MLB512",
+                service_ref(service),
+                "its addresses are in different pools, and MetalLB announces only what one pool holds",
+                fix="Put both addresses into one pool.",
+                evidence={"addresses": [format_address(address) for address in service.ingress]},
+            )
+
+
+# -- who announces ----------------------------------------------------------------------------------------------------
+
+
+def _l2(context: Context, outcome: Outcome) -> bool:
+    """Whether layer 2 is to announce it: what only BGP advertises is none of this collection's business."""
+    return not (outcome.pool is not None and not outcome.advertisements and outcome.pool.name in context.bgp_pools)
+
+
+def _announceable(context: Context) -> Iterator[Outcome]:
+    context.demand_metallb()
+    for outcome in context.outcomes:
+        if not outcome.service.leaving and _l2(context, outcome):
+            yield outcome
+
+
+def _endpoints_changed(context: Context, service: Service) -> float:
+    slices = context.snapshot.endpoints.get(service.key, ())
+    return max([service.created, *(piece.changed for piece in slices)])
+
+
+def _nodes_changed(context: Context, nodes: object) -> float:
+    known = context.snapshot.nodes
+    pods = context.snapshot.speakers.by_node
+    latest = 0.0
+    for name in nodes:  # type: ignore[attr-defined]
+        if name in known:
+            latest = max(latest, known[name].changed)
+        if name in pods:
+            latest = max(latest, pods[name].changed)
+    return latest
+
+
+def reasons(base: Candidates, nodes: frozenset[str] | None = None, most: int = 4) -> str:
+    """ "each of 2 nodes (a, b) carries the exclude label; c runs no speaker", for all nodes or these only."""
+    grouped: dict[str, list[str]] = {}
+    for node, why in base.why.items():
+        if nodes is None or node in nodes:
+            grouped.setdefault(why, []).append(node)
+    parts = []
+    for why, words in WORDS.items():
+        there = sorted(grouped.get(why, ()))
+        if len(there) == 1:
+            parts.append(f"{there[0]} {words}")
+        elif there:
+            parts.append(f"each of {len(there)} nodes ({listing(there, most)}) {words}")
+    return "; ".join(parts)
+
+
+def causes_of(base: Candidates, nodes: frozenset[str] | None = None) -> tuple[str, ...]:
+    """Codes that rule nodes out, of these nodes only where given, most frequent reason first."""
+    counts: dict[str, int] = {}
+    for node, why in base.why.items():
+        if nodes is None or node in nodes:
+            counts[why] = counts.get(why, 0) + 1
+    ordered = sorted(counts, key=lambda why: (why == NOT_SELECTED, -counts[why]))
+    return tuple(dict.fromkeys(code for why in ordered for code in CODES.get(why, ())))
+
+
+def local_without_endpoint(context: Context) -> Iterator[Finding]:
+    for outcome in _announceable(context):
+        if outcome.verdict != "no-local-endpoint" or outcome.base is None:
+            continue
+        service = outcome.service
+        if outcome.local_nodes:
+            why = f"its pods run on {listing(sorted(outcome.local_nodes), 3)}, and {reasons(outcome.base, outcome.local_nodes) or 'these are unknown nodes'}"
+        else:
+            why = "its endpoints name no node"
+        yield Finding(
+            "MLB507",
+            service_ref(service),
+            f"externalTrafficPolicy is Local, and no node with a serving pod may announce: {why}",
+            fix=f"Run a pod on a node that may announce ({listing(sorted(outcome.base.nodes), 3)}), let the pods' nodes announce, or "
+            f"kubectl -n {service.namespace} patch service {service.name} -p "
+            '\'{"spec":{"externalTrafficPolicy":"Cluster"}}\'',
+            evidence={
+                "pods_on": some(outcome.local_nodes),
+                "may_announce": some(outcome.base.nodes),
+                "reasons": {node: outcome.base.why.get(node, "") for node in sorted(outcome.local_nodes)[:20]},
+            },
+            caused_by=causes_of(outcome.base, outcome.local_nodes),
+            changed=max(_endpoints_changed(context, service), _nodes_changed(context, outcome.local_nodes)),
+        )
+
+
+def no_endpoints(context: Context) -> Iterator[Finding]:
+    for outcome in _announceable(context):
+        if outcome.verdict != "no-endpoints":
+            continue
+        service = outcome.service
+        slices = context.snapshot.endpoints.get(service.key, [])
+        total = sum(len(piece.endpoints) for piece in slices)
+        selector = ",".join(f"{key}={text}" for key, text in sorted(service.selector.items()))
+        if not service.selector:
+            why = "it has no selector, and no EndpointSlice was made for it by hand"
+        elif not total:
+            why = f"no pod matches its selector ({selector})"
+        else:
+            why = f"none of its {total} pods is ready" if total > 1 else "its only pod is not ready"
+        yield Finding(
+            "MLB508",
+            service_ref(service),
+            f"it has no serving endpoint, so nobody announces it: {why}",
+            fix=f"kubectl -n {service.namespace} get pods -l '{selector}'"
+            if selector
+            else "Give it a selector, or EndpointSlices.",
+            evidence={"selector": selector, "endpoints": total},
+            changed=_endpoints_changed(context, service),
+        )
+
+
+def no_announcer(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    for outcome in _announceable(context):
+        service = outcome.service
+        if outcome.address is None or outcome.pool is None:
+            continue
+        address = format_address(outcome.address)
+        if outcome.verdict == "no-advertisement":
+            others = context.elector.advertisements_of(outcome.pool.name)
+            causes: tuple[str, ...] = ()
+            if others:
+                names = listing([one.name for one in others])
+                why = f"serviceSelectors of {names} do not match its labels"
+                fix = f"Label the service as serviceSelectors of {names} want it, or add an advertisement for it."
+            else:
+                why, causes = f"no L2Advertisement reaches its pool {outcome.pool.name}", ("MLB401",)
+                fix = f"Name {outcome.pool.name} in ipAddressPools of an L2Advertisement."
+            yield Finding(
+                "MLB509",
+                service_ref(service),
+                f"nobody may announce {address}: {why}",
+                fix=fix,
+                evidence={"address": address, "pool": outcome.pool.name, "reasons": {}},
+                caused_by=(*causes, "MLB402", "MLB403", "MLB409") if causes else (),
+            )
+        elif outcome.verdict == "no-candidate" and outcome.base is not None:
+            unfit = [node for node, why in outcome.base.why.items() if why != NOT_SELECTED]
+            told = reasons(outcome.base, frozenset(unfit) if unfit else None) or "there is no node"
+            yield Finding(
+                "MLB509",
+                service_ref(service),
+                f"nobody may announce {address}: {told}",
+                fix="",
+                evidence={
+                    "address": address,
+                    "pool": outcome.pool.name,
+                    "counts": dict(outcome.base.counts),
+                    "reasons": {node: outcome.base.why[node] for node in sorted(outcome.base.why)[:20]},
+                },
+                caused_by=causes_of(outcome.base),
+                changed=max(service.created, _nodes_changed(context, unfit[:100])) if snapshot.nodes else 0.0,
+            )
+
+
+def announcer_differs(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    before = context.unelected
+    for outcome in _announceable(context):
+        service = outcome.service
+        statuses = snapshot.l2_statuses.get(service.key, [])
+        known = context.elect(service)
+        changed = max(
+            _endpoints_changed(context, service) if service.local else service.created,
+            _nodes_changed(context, [status.node for status in statuses]),
+            max((status.created for status in statuses), default=0.0),
+        )
+        if known is not None and known.winner is not None:
+            changed = max(changed, _nodes_changed(context, [known.winner]))
+        if outcome.verdict == "announced" and not statuses:
+            named = f"{known.winner} is to announce it" if known is not None else "it is to be announced"
+            yield Finding(
+                "MLB510",
+                service_ref(service),
+                f"there is no ServiceL2Status, though {named}",
+                fix="See the events of the service and the log of that speaker; restarting it writes one (module "
+                "l2ops.metallb.speaker_restart).",
+                evidence={"elected": known.winner if known is not None else None},
+                caused_by=("MLB511", "MLB405"),
+                changed=changed,
+            )
+        for status in statuses:
+            ref = Ref("ServiceL2Status", status.namespace or snapshot.namespace, status.name)
+            delete = f"kubectl -n {ref.namespace} delete servicel2status {status.name}: the speaker writes a right one."
+            if snapshot.has("nodes") and status.node not in snapshot.nodes:
+                why = f"it names {status.node or 'no node'}, which is no node of the cluster"
+            elif status.label_node and status.label_node != status.node:
+                why = f"its status says {status.node}, its own label says {status.label_node}"
+            elif known is not None and outcome.verdict == "announced" and known.winner != status.node:
+                why = f"it says {status.node}, the election gives {known.winner}"
+            elif outcome.verdict in (
+                "no-endpoints",
+                "no-candidate",
+                "no-local-endpoint",
+                "no-advertisement",
+                "no-pool",
+            ):
+                why = f"it says {status.node}, but nobody may announce the service"
+            else:
+                continue
+            yield Finding(
+                "MLB510",
+                ref,
+                f"it is stale for service {service.path}: {why}",
+                fix=delete,
+                evidence={
+                    "service": service.path,
+                    "status_node": status.node,
+                    "label_node": status.label_node,
+                    "elected": known.winner if known is not None else None,
+                },
+                caused_by=("MLB507", "MLB508", "MLB509", "MLB512") if outcome.verdict != "announced" else (),
+                changed=changed,
+            )
+    if context.unelected > before:
+        raise Skip(
+            f"{context.unelected - before} services were compared with their own labels only: electing them on this many nodes "
+            "would take too long; l2_diagnose does it for single services"
+        )
+
+
+def announce_failed(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    context.demand_metallb()
+    for key, (message, _when) in sorted(context.failed_announcements.items()):
+        service = snapshot.services.get(key)
+        if service is None or not snapshot.serves(service) or not service.ingress:
+            continue
+        yield Finding(
+            "MLB511",
+            service_ref(service),
+            f"a speaker could not announce it: {shorten(message)}",
+            evidence={"event": message},
+            caused_by=("MLB405",),
+        )
+
+
+def local_single_point(context: Context) -> Iterator[Finding]:
+    for outcome in _announceable(context):
+        if outcome.service.local and outcome.verdict == "announced" and len(outcome.candidates) == 1:
+            (node,) = outcome.candidates
+            yield Finding(
+                "MLB513",
+                service_ref(outcome.service),
+                f"externalTrafficPolicy is Local, and {node} alone may announce it and has a serving pod",
+                evidence={"node": node, "pods_on": some(outcome.local_nodes)},
+            )
+
+
+_POOLED = ("services", "ipaddresspools")
+_ELECTED = (*_POOLED, "l2advertisements", "nodes", "pods", "endpointslices")
+RULES = (
+    Judge("MLB501", ("services", "daemonsets"), no_address),
+    Judge("MLB502", _POOLED, requested_not_in_pool),
+    Judge("MLB503", ("services",), address_conflict),
+    Judge("MLB504", ("services",), deprecated_annotation),
+    Judge("MLB505", ("services",), asked_twice),
+    Judge("MLB506", ("services",), unknown_annotation),
+    Judge("MLB507", _ELECTED, local_without_endpoint),
+    Judge("MLB508", (*_POOLED, "l2advertisements", "endpointslices"), no_endpoints),
+    Judge("MLB509", (*_POOLED, "l2advertisements", "nodes", "pods"), no_announcer),
+    Judge("MLB510", (*_ELECTED, "servicel2statuses"), announcer_differs),
+    Judge("MLB511", ("services", "events"), announce_failed),
+    Judge("MLB512", _POOLED, outside_pools),
+    Judge("MLB513", _ELECTED, local_single_point),
+)

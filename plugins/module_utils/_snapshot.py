@@ -1,0 +1,972 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection; it may change or vanish at any time.
+
+"""All that is judged about one cluster: gathered in few calls, saved, loaded, overlaid with what is to be applied."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Callable
+
+from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import (
+    Address,
+    AddressError,
+    Span,
+    SpanIndex,
+    is_buggy,
+    parse_span,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings import IGNORE_ANNOTATION
+from ansible_collections.l2ops.metallb.plugins.module_utils._model import (
+    API_VERSION,
+    EXCLUDE_LABEL,
+    OLD_PREFIX,
+    OWNED_LABELS_ANNOTATION,
+    PREFIX,
+    Advertisement,
+    BgpAdvertisement,
+    ConfigState,
+    Container,
+    EndpointSlice,
+    Event,
+    Key,
+    L2Status,
+    LabelIndex,
+    Node,
+    Object,
+    Pod,
+    Pool,
+    Service,
+    Workload,
+    as_dict,
+    as_list,
+    as_text,
+    component_of,
+    metadata_of,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.l2ops.metallb.plugins.module_utils._kube import ApiError, Kube, ListOutcome, ListRequest
+
+FORMAT = "l2ops.metallb/snapshot"
+FORMAT_VERSION = 1
+DEFAULT_NAMESPACE = "metallb-system"
+
+# plural: kind as objects carry it
+KINDS: dict[str, str] = {
+    "nodes": "Node",
+    "namespaces": "Namespace",
+    "pods": "Pod",
+    "services": "Service",
+    "endpointslices": "EndpointSlice",
+    "daemonsets": "DaemonSet",
+    "deployments": "Deployment",
+    "ipaddresspools": "IPAddressPool",
+    "l2advertisements": "L2Advertisement",
+    "bgpadvertisements": "BGPAdvertisement",
+    "bgppeers": "BGPPeer",
+    "servicel2statuses": "ServiceL2Status",
+    "configurationstates": "ConfigurationState",
+    "events": "Event",
+    "customresourcedefinitions": "CustomResourceDefinition",
+    "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
+    "secrets": "Secret",
+    "configmaps": "ConfigMap",
+    "servicecidrs": "ServiceCIDR",
+    "ciliumloadbalancerippools": "CiliumLoadBalancerIPPool",
+}
+PLURALS = {kind: plural for plural, kind in KINDS.items()}
+# What a person writes and applies; everything else comes out of the cluster.
+WRITTEN = ("ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "services")
+# Kinds of other projects: a cluster that does not serve them has none of them.
+FOREIGN = frozenset(["servicecidrs", "ciliumloadbalancerippools"])
+
+
+class SnapshotError(Exception):
+    """A file that is no snapshot, or none that this version can read. The message says what and what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a written object stands: file, the line it begins in, and lines of its fields by path (spec.addresses[1])."""
+
+    file: str
+    line: int
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def line_of(self, path: str) -> int:
+        """The field's line, or that of the nearest field around it."""
+        while path:
+            if path in self.lines:
+                return self.lines[path]
+            cut = max(path.rfind("."), path.rfind("["))
+            path = path[:cut] if cut > 0 else ""
+        return self.line
+
+
+@dataclass(frozen=True)
+class Speakers:
+    """How the speakers are set up. ignore_exclude and memberlist are None where that cannot be seen."""
+
+    ignore_exclude: bool | None
+    memberlist: bool | None
+    lb_class: str
+    by_node: Mapping[str, Pod]
+    mixed: bool  # running speakers disagree about ignore_exclude
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One cluster at one moment. Equal input gives equal records; nothing here changes.
+
+    objects maps plural kinds to raw objects; missing maps kinds that could not be looked at to the reason. namespace is
+    MetalLB's. taken is seconds since 1970. settings are what Helm values on disk say (see _manifests).
+    """
+
+    objects: Mapping[str, Sequence[Object]]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = DEFAULT_NAMESPACE
+    taken: float = 0.0
+    sources: Mapping[tuple[str, str, str], Source] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    # -- making ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_objects(
+        cls,
+        objects: Mapping[str, Sequence[Object]],
+        missing: Mapping[str, str] | None = None,
+        namespace: str | None = None,
+        taken: float | None = None,
+    ) -> Snapshot:
+        """A kind that is neither in objects nor in missing counts as missing: it was not looked at."""
+        reasons = dict(missing or {})
+        known = {plural: list(objects[plural]) for plural in KINDS if plural in objects and plural not in reasons}
+        for plural in KINDS:
+            if plural not in known:
+                reasons.setdefault(plural, "not gathered")
+        return cls(
+            objects=known,
+            missing=reasons,
+            namespace=namespace or _namespace_of(known) or DEFAULT_NAMESPACE,
+            taken=time.time() if taken is None else taken,
+        )
+
+    def overlay(
+        self,
+        objects: Iterable[Object],
+        sources: Mapping[tuple[str, str, str], Source] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        replace_kinds: Iterable[str] = (),
+    ) -> Snapshot:
+        """The same cluster as if these objects were applied to it: one of the same kind, namespace and name is replaced.
+
+        Kinds in replace_kinds lose all their other objects, as if those were pruned. The status of a replaced object stays.
+        """
+        merged = {plural: list(found) for plural, found in self.objects.items()}
+        missing = dict(self.missing)
+        for plural in replace_kinds:
+            merged[plural] = []
+            missing.pop(plural, None)
+        places: dict[str, dict[Key, int]] = {}
+        for obj in objects:
+            plural = PLURALS.get(as_text(as_dict(obj).get("kind")), "")
+            if not plural:
+                continue
+            there = merged.setdefault(plural, [])
+            # What was written is enough to look at, even where the cluster's own could not be seen: then only these count.
+            missing.pop(plural, None)
+            if plural not in places:
+                places[plural] = {_key(one): place for place, one in enumerate(there)}
+            place = places[plural].get(_key(obj))
+            if place is None:
+                places[plural][_key(obj)] = len(there)
+                there.append(obj)
+            else:
+                there[place] = {**obj, "status": there[place]["status"]} if "status" in there[place] else obj
+        if any(plural in merged for plural in ("ipaddresspools", "l2advertisements")):
+            for plural in ("ipaddresspools", "l2advertisements", "bgpadvertisements"):
+                if plural not in merged and missing.get(plural) in (None, NOT_WRITTEN):
+                    merged[plural] = []
+                    missing.pop(plural, None)
+        return replace(
+            self,
+            objects=merged,
+            missing=missing,
+            sources={**self.sources, **(sources or {})},
+            settings={**self.settings, **(settings or {})},
+        )
+
+    def has(self, *plurals: str) -> bool:
+        return all(plural in self.objects for plural in plurals)
+
+    def why_missing(self, *plurals: str) -> str:
+        """Why the first of these kinds could not be looked at; "" when all were."""
+        for plural in plurals:
+            if plural not in self.objects:
+                return f"{plural}: {self.missing.get(plural) or 'not gathered'}"
+        return ""
+
+    def raw(self, plural: str) -> Sequence[Object]:
+        return self.objects.get(plural, ())
+
+    def source_of(self, kind: str, namespace: str, name: str) -> Source | None:
+        return self.sources.get((kind, namespace, name))
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        return {node.name: node for node in map(Node.from_object, self.raw("nodes"))}
+
+    @cached_property
+    def node_labels(self) -> LabelIndex:
+        return LabelIndex((node.name, node.labels) for node in self.nodes.values())
+
+    @cached_property
+    def namespaces(self) -> dict[str, Mapping[str, str]]:
+        """Labels by name."""
+        found: dict[str, Mapping[str, str]] = {}
+        for obj in self.raw("namespaces"):
+            metadata = metadata_of(obj)
+            found[as_text(metadata.get("name"))] = {
+                key: as_text(text) for key, text in as_dict(metadata.get("labels")).items()
+            }
+        return found
+
+    @cached_property
+    def all_pools(self) -> list[Pool]:
+        return sorted(map(Pool.from_object, self.raw("ipaddresspools")), key=lambda one: (one.namespace, one.name))
+
+    @cached_property
+    def pools(self) -> dict[str, Pool]:
+        """Those that MetalLB reads: in its own namespace. Manifests may leave the namespace to kubectl."""
+        return {pool.name: pool for pool in self.all_pools if pool.namespace in ("", self.namespace)}
+
+    @cached_property
+    def all_advertisements(self) -> list[Advertisement]:
+        found = map(Advertisement.from_object, self.raw("l2advertisements"))
+        return sorted(found, key=lambda one: (one.namespace, one.name))
+
+    @cached_property
+    def advertisements(self) -> list[Advertisement]:
+        return [one for one in self.all_advertisements if one.namespace in ("", self.namespace)]
+
+    @cached_property
+    def bgp_advertisements(self) -> list[BgpAdvertisement]:
+        return [BgpAdvertisement.from_object(obj) for obj in self.raw("bgpadvertisements")]
+
+    @cached_property
+    def services(self) -> dict[Key, Service]:
+        """Of all types."""
+        return {service.key: service for service in map(Service.from_object, self.raw("services"))}
+
+    @cached_property
+    def endpoints(self) -> dict[Key, list[EndpointSlice]]:
+        found: dict[Key, list[EndpointSlice]] = {}
+        for piece in map(EndpointSlice.from_object, self.raw("endpointslices")):
+            if piece.service:
+                found.setdefault((piece.namespace, piece.service), []).append(piece)
+        return found
+
+    @cached_property
+    def l2_statuses(self) -> dict[Key, list[L2Status]]:
+        found: dict[Key, list[L2Status]] = {}
+        for status in map(L2Status.from_object, self.raw("servicel2statuses")):
+            found.setdefault(status.service, []).append(status)
+        return found
+
+    @cached_property
+    def config_states(self) -> list[ConfigState]:
+        return [ConfigState.from_object(obj) for obj in self.raw("configurationstates")]
+
+    @cached_property
+    def events(self) -> dict[tuple[str, str, str], list[Event]]:
+        """By (kind, namespace, name) of what they are about, oldest first."""
+        found: dict[tuple[str, str, str], list[Event]] = {}
+        for event in map(Event.from_object, self.raw("events")):
+            found.setdefault((event.kind, event.namespace, event.name), []).append(event)
+        for about in found.values():
+            about.sort(key=lambda event: event.last)
+        return found
+
+    @cached_property
+    def pods(self) -> list[Pod]:
+        return [Pod.from_object(obj) for obj in self.raw("pods")]
+
+    @cached_property
+    def daemonsets(self) -> list[Workload]:
+        return [Workload.from_object(obj, "DaemonSet") for obj in self.raw("daemonsets")]
+
+    @cached_property
+    def deployments(self) -> list[Workload]:
+        return [Workload.from_object(obj, "Deployment") for obj in self.raw("deployments")]
+
+    @cached_property
+    def crds(self) -> dict[str, Object]:
+        """Raw, by full name; metadata alone for most."""
+        return {as_text(metadata_of(obj).get("name")): obj for obj in self.raw("customresourcedefinitions")}
+
+    # -- MetalLB --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def controller(self) -> Workload | None:
+        return self._component(self.deployments, "controller")
+
+    @cached_property
+    def speaker(self) -> Workload | None:
+        return self._component(self.daemonsets, "speaker")
+
+    def _component(self, workloads: Sequence[Workload], component: str) -> Workload | None:
+        found = [one for one in workloads if one.component == component]
+        here = [one for one in found if one.namespace == self.namespace]
+        return next(iter(here or found), None)
+
+    @cached_property
+    def metallb(self) -> dict[str, str]:
+        """What is installed, as method (helm, manifests, none), namespace, release and version."""
+        for workload in (self.controller, self.speaker):
+            if workload is None:
+                continue
+            by_helm = (
+                workload.labels.get("app.kubernetes.io/managed-by") == "Helm" or "helm.sh/chart" in workload.labels
+            )
+            named = [one for one in workload.containers if one.name in ("controller", "speaker")]
+            return {
+                "method": "helm" if by_helm else "manifests",
+                "namespace": workload.namespace,
+                "release": workload.annotations.get("meta.helm.sh/release-name", ""),
+                "version": named[0].version if named else "",
+            }
+        return {"method": "none", "namespace": "", "release": "", "version": ""}
+
+    @property
+    def installed(self) -> bool:
+        return self.controller is not None or self.speaker is not None
+
+    def pods_of(self, component: str) -> list[Pod]:
+        """MetalLB's pods of one component, by owner where that is known, else by labels."""
+        workload = self.speaker if component == "speaker" else None
+        namespace = self.metallb["namespace"] or self.namespace
+        return [
+            pod
+            for pod in self.pods
+            if pod.namespace == namespace
+            and ((workload is not None and workload.uid in pod.owners) or component_of(pod.labels) == component)
+        ]
+
+    @cached_property
+    def speakers(self) -> Speakers:
+        by_node: dict[str, Pod] = {}
+        for pod in self.pods_of("speaker"):
+            there = by_node.get(pod.node)
+            # A rolling update has two for a moment; the one that works counts.
+            if there is None or (pod.ready and not pod.leaving) > (there.ready and not there.leaving):
+                by_node[pod.node] = pod
+        running = [
+            container
+            for pod in by_node.values()
+            if pod.ready and not pod.leaving
+            for container in [pod.container("speaker")]
+            if container is not None
+        ]
+        template = self.speaker.container("speaker") if self.speaker is not None else None
+        if template is None and self.speaker is not None and self.speaker.containers:
+            template = self.speaker.containers[0]
+        said = [_ignores_exclude(one) for one in running]
+        ignore: bool | None = None
+        if "ignore_exclude_lb" in self.settings:
+            ignore = bool(self.settings["ignore_exclude_lb"])
+        elif said:
+            # Every speaker decides by its own setting; one that heeds the label is enough to make trouble.
+            ignore = all(said)
+        elif template is not None:
+            ignore = _ignores_exclude(template)
+        one = running[0] if running else template
+        return Speakers(
+            ignore_exclude=ignore,
+            # speaker/main.go: without an address to bind, memberlist is off.
+            memberlist=None if one is None else bool(one.env.get("METALLB_ML_BIND_ADDR")),
+            lb_class=(one.flag("lb-class") or "") if one is not None else as_text(self.settings.get("lb_class")),
+            by_node=by_node,
+            mixed=len(set(said)) > 1,
+        )
+
+    def serves(self, service: Service) -> bool:
+        """Whether MetalLB looks at this Service (internal/k8s/controllers, filterByLoadBalancerClass)."""
+        return service.type == "LoadBalancer" and service.load_balancer_class == self.speakers.lb_class
+
+    @cached_property
+    def balanced(self) -> list[Service]:
+        """Services that are MetalLB's, in order of their names."""
+        return sorted((one for one in self.services.values() if self.serves(one)), key=lambda one: one.key)
+
+    @cached_property
+    def knows_service_selectors(self) -> bool:
+        """Whether the installed L2Advertisement has serviceSelectors: by its schema, else by whether one uses them."""
+        fields = self.advertisement_fields
+        if fields is not None:
+            return "serviceSelectors" in fields
+        return any(one.service_selectors for one in self.advertisements)
+
+    @cached_property
+    def advertisement_fields(self) -> frozenset[str] | None:
+        """Fields of L2Advertisement.spec in the installed CRD; None where its schema was not seen."""
+        crd = self.crds.get("l2advertisements.metallb.io")
+        for version in as_list(as_dict(as_dict(crd).get("spec")).get("versions")):
+            schema = as_dict(as_dict(as_dict(version).get("schema")).get("openAPIV3Schema"))
+            spec = as_dict(as_dict(as_dict(schema.get("properties")).get("spec")).get("properties"))
+            if spec:
+                return frozenset(spec)
+        return None
+
+    # -- addresses ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def pool_index(self) -> SpanIndex[Pool]:
+        return SpanIndex([(span, pool) for pool in self.pools.values() for span in pool.spans])
+
+    def pool_of(self, addresses: Iterable[Address]) -> Pool | None:
+        """The pool that holds all of these (internal/allocator/allocator.go poolFor)."""
+        found: Pool | None = None
+        for address in addresses:
+            here = next(
+                (
+                    pool
+                    for _span, pool in self.pool_index.holding(address)
+                    if not (pool.avoid_buggy and is_buggy(address))
+                ),
+                None,
+            )
+            if here is None or (found is not None and here.name != found.name):
+                return None
+            found = here
+        return found
+
+    @cached_property
+    def holders(self) -> dict[Address, list[Service]]:
+        """Services by address that they have, MetalLB's only."""
+        found: dict[Address, list[Service]] = {}
+        for service in self.balanced:
+            for address in service.ingress:
+                found.setdefault(address, []).append(service)
+        return found
+
+    @cached_property
+    def used(self) -> dict[str, set[Address]]:
+        """Addresses in use by pool name."""
+        found: dict[str, set[Address]] = {name: set() for name in self.pools}
+        for address in self.holders:
+            for _span, pool in self.pool_index.holding(address):
+                found[pool.name].add(address)
+                break
+        return found
+
+    @cached_property
+    def node_address_index(self) -> dict[Address, Node]:
+        return {address: node for node in self.nodes.values() for address in node.addresses}
+
+    @cached_property
+    def service_networks(self) -> list[Span]:
+        found = []
+        for obj in self.raw("servicecidrs"):
+            for text in as_list(as_dict(obj.get("spec")).get("cidrs")):
+                try:
+                    found.append(parse_span(as_text(text)))
+                except AddressError:
+                    continue
+        return found
+
+    @property
+    def static(self) -> bool:
+        """Only what a person wrote: no cluster behind it."""
+        return not self.has("nodes") and not self.has("daemonsets")
+
+
+NOT_WRITTEN = "only manifests or variables were given, no cluster"
+
+
+def written(
+    objects: Iterable[Object],
+    sources: Mapping[tuple[str, str, str], Source] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    namespace: str = DEFAULT_NAMESPACE,
+) -> Snapshot:
+    """A snapshot of what a person wrote and nothing else."""
+    empty = Snapshot.from_objects({}, dict.fromkeys(KINDS, NOT_WRITTEN), namespace=namespace)
+    # Nothing but what was written exists, so a kind of which nothing was written has no objects.
+    objects = list(objects)
+    return empty.overlay(objects, sources, settings)
+
+
+def _ignores_exclude(container: Container) -> bool:
+    said = container.flag("ignore-exclude-lb")
+    # Go's flag package: the flag alone means true.
+    return said is not None and said.lower() not in ("false", "f", "0")
+
+
+def _key(obj: Object) -> Key:
+    metadata = metadata_of(obj)
+    return as_text(metadata.get("namespace")), as_text(metadata.get("name"))
+
+
+def _namespace_of(objects: Mapping[str, Sequence[Object]]) -> str:
+    """Where MetalLB runs, by its workloads; "" where none is seen."""
+    for plural in ("deployments", "daemonsets"):
+        for obj in objects.get(plural, ()):
+            metadata = metadata_of(obj)
+            template = metadata_of(as_dict(as_dict(obj.get("spec")).get("template")))
+            if component_of(as_dict(metadata.get("labels"))) or component_of(as_dict(template.get("labels"))):
+                return as_text(metadata.get("namespace"))
+    return ""
+
+
+# -- less is enough ---------------------------------------------------------------------------------------------------
+
+_METADATA = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp", "ownerReferences")
+_ANNOTATIONS = (PREFIX, OLD_PREFIX, "meta.helm.sh/", "kube-vip.io/")
+_KEPT_ANNOTATIONS = frozenset(
+    [IGNORE_ANNOTATION, OWNED_LABELS_ANNOTATION, "endpoints.kubernetes.io/last-change-trigger-time"]
+)
+
+
+def slim(plural: str, obj: Object) -> Object:
+    """The object without secrets, bookkeeping, and what nothing here reads."""
+    metadata = metadata_of(obj)
+    kept = {key: metadata[key] for key in _METADATA if metadata.get(key)}
+    annotations = {
+        key: text
+        for key, text in as_dict(metadata.get("annotations")).items()
+        if key in _KEPT_ANNOTATIONS or key.startswith(_ANNOTATIONS)
+    }
+    if annotations:
+        kept["annotations"] = annotations
+    result: Object = {"kind": KINDS[plural], "metadata": kept}
+    if obj.get("apiVersion"):
+        result["apiVersion"] = obj["apiVersion"]
+    shrink = _SLIM.get(plural)
+    if shrink is not None:
+        result.update(shrink(obj))
+    return result
+
+
+def _picked(raw: Any, *names: str) -> Object:
+    return {name: raw[name] for name in names if name in as_dict(raw)}
+
+
+def _slim_node(obj: Object) -> Object:
+    status = as_dict(obj.get("status"))
+    conditions = [
+        _picked(one, "type", "status", "reason", "lastTransitionTime")
+        for one in as_list(status.get("conditions"))
+        if as_dict(one).get("type") in ("Ready", "NetworkUnavailable")
+    ]
+    return {
+        "spec": _picked(obj.get("spec"), "podCIDR", "podCIDRs", "taints", "unschedulable"),
+        "status": {
+            "addresses": status.get("addresses"),
+            "conditions": conditions,
+            "nodeInfo": _picked(status.get("nodeInfo"), "osImage", "kubeletVersion"),
+        },
+    }
+
+
+def _slim_service(obj: Object) -> Object:
+    spec = _picked(
+        obj.get("spec"),
+        "type",
+        "loadBalancerClass",
+        "loadBalancerIP",
+        "externalTrafficPolicy",
+        "ports",
+        "selector",
+        "clusterIP",
+        "clusterIPs",
+        "ipFamilies",
+        "ipFamilyPolicy",
+    )
+    if spec.get("type") != "LoadBalancer":
+        spec = _picked(spec, "type", "clusterIP", "clusterIPs")
+        return {"spec": spec}
+    return {"spec": spec, "status": _picked(obj.get("status"), "loadBalancer")}
+
+
+def _slim_slice(obj: Object) -> Object:
+    return {"endpoints": [_picked(one, "nodeName", "conditions") for one in as_list(obj.get("endpoints"))]}
+
+
+def _slim_pod_spec(spec: Any) -> Object:
+    spec = as_dict(spec)
+    result = _picked(spec, "nodeName", "nodeSelector", "tolerations", "affinity")
+    result["containers"] = [
+        {**_picked(one, "name", "image", "args", "command"), "env": _slim_env(one)}
+        for one in as_list(spec.get("containers"))
+    ]
+    result["volumes"] = [one for one in as_list(spec.get("volumes")) if as_dict(one).get("name") == "memberlist"]
+    return result
+
+
+def _slim_env(container: Any) -> list[Object]:
+    kept = []
+    for one in map(as_dict, as_list(as_dict(container).get("env"))):
+        # Other programs' environment may hold passwords.
+        if as_text(one.get("name")).startswith("METALLB_") or one.get("name") in ("svc_enable", "lb_class_only"):
+            kept.append(
+                {"name": one.get("name"), "valueFrom": {}} if "valueFrom" in one else _picked(one, "name", "value")
+            )
+    return kept
+
+
+def _slim_pod(obj: Object) -> Object:
+    status = as_dict(obj.get("status"))
+    states = ("name", "ready", "state", "lastState")
+    return {
+        "spec": _slim_pod_spec(obj.get("spec")),
+        "status": {
+            "phase": status.get("phase"),
+            "conditions": status.get("conditions"),
+            "containerStatuses": [_picked(one, *states) for one in as_list(status.get("containerStatuses"))],
+            "initContainerStatuses": [_picked(one, *states) for one in as_list(status.get("initContainerStatuses"))],
+        },
+    }
+
+
+def _slim_workload(obj: Object) -> Object:
+    spec = as_dict(obj.get("spec"))
+    template = as_dict(spec.get("template"))
+    return {
+        "spec": {
+            **_picked(spec, "replicas"),
+            "template": {
+                "metadata": _picked(metadata_of(template), "labels"),
+                "spec": _slim_pod_spec(template.get("spec")),
+            },
+        },
+        "status": _picked(
+            obj.get("status"),
+            "desiredNumberScheduled",
+            "currentNumberScheduled",
+            "numberReady",
+            "replicas",
+            "readyReplicas",
+            "conditions",
+        ),
+    }
+
+
+def _slim_event(obj: Object) -> Object:
+    return {
+        **_picked(
+            obj, "reason", "message", "type", "lastTimestamp", "eventTime", "firstTimestamp", "reportingComponent"
+        ),
+        **_picked(obj, "series"),
+        "involvedObject": _picked(obj.get("involvedObject"), "kind", "namespace", "name"),
+        "source": _picked(obj.get("source"), "component"),
+    }
+
+
+def _slim_crd(obj: Object) -> Object:
+    versions = []
+    for version in as_list(as_dict(obj.get("spec")).get("versions")):
+        schema = as_dict(as_dict(as_dict(version).get("schema")).get("openAPIV3Schema"))
+        spec = as_dict(as_dict(as_dict(schema.get("properties")).get("spec")).get("properties"))
+        names: Object = {"properties": {"spec": {"properties": {name: {} for name in spec}}}}
+        versions.append({"name": as_dict(version).get("name"), "schema": {"openAPIV3Schema": names}})
+    return {"spec": {"versions": versions}} if versions else {}
+
+
+def _slim_webhook(obj: Object) -> Object:
+    hooks = []
+    for hook in map(as_dict, as_list(obj.get("webhooks"))):
+        client = as_dict(hook.get("clientConfig"))
+        hooks.append(
+            {
+                "name": hook.get("name"),
+                "failurePolicy": hook.get("failurePolicy"),
+                # The bundle is long and only its presence matters.
+                "clientConfig": {**_picked(client, "service"), "caBundle": "present" if client.get("caBundle") else ""},
+            }
+        )
+    return {"webhooks": hooks}
+
+
+def _slim_configmap(obj: Object) -> Object:
+    name = as_text(metadata_of(obj).get("name"))
+    return _picked(obj, "data") if name == "kube-proxy" or name.endswith("excludel2") else {}
+
+
+_SLIM: dict[str, Callable[[Object], Object]] = {
+    "nodes": _slim_node,
+    "services": _slim_service,
+    "endpointslices": _slim_slice,
+    "pods": _slim_pod,
+    "daemonsets": _slim_workload,
+    "deployments": _slim_workload,
+    "events": _slim_event,
+    "customresourcedefinitions": _slim_crd,
+    "validatingwebhookconfigurations": _slim_webhook,
+    "configmaps": _slim_configmap,
+    "ipaddresspools": lambda obj: _picked(obj, "spec", "status"),
+    "l2advertisements": lambda obj: _picked(obj, "spec"),
+    "bgpadvertisements": lambda obj: {"spec": _picked(obj.get("spec"), "ipAddressPools", "ipAddressPoolSelectors")},
+    "servicel2statuses": lambda obj: _picked(obj, "status"),
+    "configurationstates": lambda obj: _picked(obj, "status"),
+    "servicecidrs": lambda obj: _picked(obj, "spec"),
+    "ciliumloadbalancerippools": lambda obj: {"spec": _picked(obj.get("spec"), "disabled", "serviceSelector")},
+}
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def save(snapshot: Snapshot, path: str) -> None:
+    """Write it as JSON, compressed where the name ends in .gz, for the owner's eyes only, whole or not at all.
+
+    Raises OSError.
+    """
+    content = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "taken": snapshot.taken,
+        "namespace": snapshot.namespace,
+        "missing": dict(snapshot.missing),
+        "objects": {plural: [slim(plural, obj) for obj in found] for plural, found in snapshot.objects.items()},
+    }
+    data = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+    if path.endswith(".gz"):
+        # mtime 0: the same snapshot gives the same file
+        data = gzip.compress(data, 6, mtime=0)
+    folder = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=".snapshot-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+
+
+def load(path: str) -> Snapshot:
+    """Read what save wrote. Raises SnapshotError for anything else, OSError for what cannot be read."""
+    with open(path, "rb") as stream:
+        data = stream.read()
+    return loads(data, path)
+
+
+def loads(data: bytes, name: str = "the snapshot") -> Snapshot:
+    advice = "Save one with the module l2ops.metallb.l2_info and its option save_to."
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError) as error:
+            raise SnapshotError(f"{name} is damaged: it cannot be decompressed. {advice}") from error
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise SnapshotError(f"{name} is no snapshot: it is no JSON. {advice}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        hint = ""
+        if isinstance(content, dict) and "apiVersion" in content:
+            hint = " It holds Kubernetes objects: give it as a manifest (option manifests) instead."
+        raise SnapshotError(f"{name} is no snapshot of this collection.{hint} {advice}")
+    version = content.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise SnapshotError(f"{name} is a snapshot of no known version ({version!r}). {advice}")
+    if version > FORMAT_VERSION:
+        raise SnapshotError(
+            f"{name} is a snapshot of version {version}; this collection reads up to {FORMAT_VERSION}. "
+            "Use the collection that wrote it, or a newer one."
+        )
+    objects, missing = content.get("objects"), content.get("missing")
+    if not isinstance(objects, dict) or not all(
+        isinstance(found, list) and all(isinstance(one, dict) for one in found) for found in objects.values()
+    ):
+        raise SnapshotError(f"{name} is damaged: its objects are no lists of objects. {advice}")
+    taken = content.get("taken")
+    return Snapshot.from_objects(
+        objects,
+        {str(key): str(text) for key, text in as_dict(missing).items()},
+        namespace=as_text(content.get("namespace")),
+        taken=float(taken) if isinstance(taken, (int, float)) else 0.0,
+    )
+
+
+# -- the cluster ------------------------------------------------------------------------------------------------------
+
+# Failures that say nothing about one kind, but about the whole connection.
+_HOPELESS = ("unreachable", "tls", "unauthorized")
+
+
+def gather(kube: Kube, namespace: str | None = None) -> Snapshot:
+    """Read a cluster by about twenty list calls, side by side, in two waves.
+
+    namespace is MetalLB's. Without it, MetalLB is looked for everywhere, which needs cluster-wide rights for its own kinds
+    and for pods; where these are lacking, metallb-system is read alone. A kind that may not be read is in missing.
+
+    Raises ApiError when the cluster cannot be read at all.
+    """
+    # Not at the top: a snapshot on disk needs neither Kubernetes' client nor anything of Ansible's.
+    from ansible_collections.l2ops.metallb.plugins.module_utils._kube import ListRequest
+
+    answers: dict[str, ListOutcome] = {}
+    first = _requests(ListRequest, namespace)
+    answers.update(kube.list_all(first))
+    errors = [outcome.error for outcome in answers.values() if outcome.error is not None]
+    for error in errors:
+        if error.kind_of_failure in _HOPELESS:
+            raise error
+    if errors and len(errors) == len(answers):
+        raise errors[0]
+    found: dict[str, list[Object]] = {}
+    for request in first:
+        if answers[request.answer_key].error is None:
+            plural = request.plural
+            found.setdefault(plural, []).extend(answers[request.answer_key].objects)
+    home = namespace or _namespace_of(found) or DEFAULT_NAMESPACE
+    # What may not be read everywhere may perhaps be read there.
+    again = [
+        request
+        for request in first
+        if _forbidden(answers[request.answer_key]) and request.namespace is None and request.plural in _NAMESPACED
+    ]
+    second = [
+        ListRequest("events", namespace=home, key="events@home"),
+        ListRequest("secrets", namespace=home, metadata_only=True),
+        ListRequest("configmaps", namespace=home, key="configmaps@home"),
+        *(
+            ListRequest(
+                request.plural,
+                request.group,
+                request.version,
+                namespace=home,
+                label_selector=request.label_selector,
+                key=request.answer_key,
+            )
+            for request in again
+        ),
+    ]
+    answers.update(kube.list_all(second))
+    return _assembled(first + second[:3], answers, home)
+
+
+_NAMESPACED = frozenset(
+    [
+        "pods",
+        "deployments",
+        "daemonsets",
+        "ipaddresspools",
+        "l2advertisements",
+        "bgpadvertisements",
+        "bgppeers",
+        "servicel2statuses",
+        "configurationstates",
+    ]
+)
+
+
+def _requests(request: type[ListRequest], namespace: str | None) -> list[ListRequest]:
+    """The first wave. Of other people's objects only the kinds, names and fields that something here reads."""
+    own, old = "app.kubernetes.io/name=metallb", "app=metallb"
+    group = "metallb.io"
+    return [
+        request("nodes"),
+        request("services"),
+        request("endpointslices", "discovery.k8s.io", "v1"),
+        request("events", field_selector="involvedObject.kind=Service"),
+        request("namespaces"),
+        # All of them: kube-proxy, frr-k8s, kube-vip and ServiceLB are DaemonSets, too.
+        request("daemonsets", "apps", "v1"),
+        request("deployments", "apps", "v1", namespace=namespace, label_selector=own),
+        request("deployments", "apps", "v1", namespace=namespace, label_selector=old, key="deployments@old"),
+        request("pods", namespace=namespace, label_selector=own),
+        request("pods", namespace=namespace, label_selector=old, key="pods@old"),
+        request("ipaddresspools", group, "v1beta1", namespace=namespace),
+        request("l2advertisements", group, "v1beta1", namespace=namespace),
+        request("bgpadvertisements", group, "v1beta1", namespace=namespace),
+        request("bgppeers", group, "v1beta2", namespace=namespace, metadata_only=True),
+        request("servicel2statuses", group, "v1beta1", namespace=namespace),
+        request("configurationstates", group, "v1beta1", namespace=namespace),
+        # Schemas of all kinds would be megabytes: of this one only.
+        request(
+            "customresourcedefinitions",
+            "apiextensions.k8s.io",
+            "v1",
+            field_selector="metadata.name=l2advertisements.metallb.io",
+        ),
+        request(
+            "validatingwebhookconfigurations",
+            "admissionregistration.k8s.io",
+            "v1",
+            field_selector="metadata.name=metallb-webhook-configuration",
+        ),
+        request("configmaps", namespace="kube-system", field_selector="metadata.name=kube-proxy"),
+        request("servicecidrs", "networking.k8s.io", "v1"),
+        request("ciliumloadbalancerippools", "cilium.io", "v2alpha1"),
+    ]
+
+
+def _forbidden(outcome: ListOutcome) -> bool:
+    return outcome.error is not None and outcome.error.kind_of_failure == "forbidden"
+
+
+def _assembled(requests: Sequence[ListRequest], answers: Mapping[str, ListOutcome], home: str) -> Snapshot:
+    objects: dict[str, list[Object]] = {}
+    missing: dict[str, str] = {}
+    for request in requests:
+        outcome = answers[request.answer_key]
+        error: ApiError | None = outcome.error
+        plural = request.plural
+        if error is None:
+            objects.setdefault(plural, []).extend(slim(plural, obj) for obj in outcome.objects)
+        elif error.kind_of_failure == "absent" and plural in FOREIGN:
+            objects.setdefault(plural, [])
+        else:
+            missing.setdefault(plural, str(error))
+    # ConfigMaps of two places, one of which may be closed: what was seen counts.
+    for plural in ("configmaps", "events"):
+        if plural in objects:
+            missing.pop(plural, None)
+    if "events" in objects:
+        objects["events"] = list(
+            {
+                as_text(metadata_of(obj).get("uid")) or str(place): obj for place, obj in enumerate(objects["events"])
+            }.values()
+        )
+    for plural in missing:
+        # Half of the pods would be worse than none.
+        objects.pop(plural, None)
+    return Snapshot.from_objects(objects, missing, namespace=home)
+
+
+__all__ = [
+    "API_VERSION",
+    "DEFAULT_NAMESPACE",
+    "EXCLUDE_LABEL",
+    "FORMAT_VERSION",
+    "KINDS",
+    "NOT_WRITTEN",
+    "PLURALS",
+    "WRITTEN",
+    "Snapshot",
+    "SnapshotError",
+    "Source",
+    "Speakers",
+    "gather",
+    "load",
+    "loads",
+    "save",
+    "slim",
+    "written",
+]

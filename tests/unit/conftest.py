@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -41,3 +42,10 @@ def pytest_report_header() -> str:
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(autouse=True)
+def _no_cluster_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sourced .lab/env.sh shall get the same results: no unit test may see a real cluster."""
+    for name in [one for one in os.environ if one.startswith("K8S_AUTH_") or one == "KUBECONFIG"]:
+        monkeypatch.delenv(name)

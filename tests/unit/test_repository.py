@@ -69,9 +69,8 @@ def imports(path, lazy=True):
     package = ".".join(path.relative_to(ROOT).parent.parts)
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            node.body = []
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not lazy:
+        for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        if for_types or (not lazy and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
             node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

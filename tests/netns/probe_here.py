@@ -4,13 +4,16 @@
 
 """Runs one probe with the options of module l2_probe (JSON on standard input) and prints its result as JSON.
 
-Run inside a network namespace; needs the collection on PYTHONPATH and nothing else.
+Run inside a network namespace; finds the collection in the checkout's tree, and needs nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".lab" / "collections"))
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _octets, _probe, _service, _sweep, _targets
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import WireError

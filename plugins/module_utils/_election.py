@@ -270,7 +270,8 @@ class Elector:
         found = self.outcome(service)
         if found.verdict != "announced" or found.winner is not None:
             return found
-        assert found.address is not None
+        if found.address is None:
+            raise AssertionError("an election without reason against it has both")
         self.hashes += len(found.candidates)
         winner = elected(found.candidates, format_address(found.address))
         found = Outcome(

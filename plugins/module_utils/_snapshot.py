@@ -809,19 +809,16 @@ def loads(data: bytes, name: str = "the snapshot") -> Snapshot:
 _HOPELESS = ("unreachable", "tls", "unauthorized")
 
 
-def gather(kube: Kube, namespace: str | None = None) -> Snapshot:
+def gather(kube: Kube, request: type[ListRequest], namespace: str | None = None) -> Snapshot:
     """Read a cluster by about twenty list calls, side by side, in two waves.
 
-    namespace is MetalLB's. Without it, MetalLB is looked for everywhere, which needs cluster-wide rights for its own kinds
+    request is _kube's ListRequest, given by the module as kube is, so that a snapshot on disk needs neither. namespace is MetalLB's. Without it, MetalLB is looked for everywhere, which needs cluster-wide rights for its own kinds
     and for pods; where these are lacking, metallb-system is read alone. A kind that may not be read is in missing.
 
     Raises ApiError when the cluster cannot be read at all.
     """
-    # Not at the top: a snapshot on disk needs neither Kubernetes' client nor anything of Ansible's.
-    from ansible_collections.l2ops.metallb.plugins.module_utils._kube import ListRequest
-
     answers: dict[str, ListOutcome] = {}
-    first = _requests(ListRequest, namespace)
+    first = _requests(request, namespace)
     answers.update(kube.list_all(first))
     errors = [outcome.error for outcome in answers.values() if outcome.error is not None]
     for error in errors:
@@ -830,31 +827,30 @@ def gather(kube: Kube, namespace: str | None = None) -> Snapshot:
     if errors and len(errors) == len(answers):
         raise errors[0]
     found: dict[str, list[Object]] = {}
-    for request in first:
-        if answers[request.answer_key].error is None:
-            plural = request.plural
-            found.setdefault(plural, []).extend(answers[request.answer_key].objects)
+    for one in first:
+        if answers[one.answer_key].error is None:
+            found.setdefault(one.plural, []).extend(answers[one.answer_key].objects)
     home = namespace or _namespace_of(found) or DEFAULT_NAMESPACE
     # What may not be read everywhere may perhaps be read there.
     again = [
-        request
-        for request in first
-        if _forbidden(answers[request.answer_key]) and request.namespace is None and request.plural in _NAMESPACED
+        one
+        for one in first
+        if _forbidden(answers[one.answer_key]) and one.namespace is None and one.plural in _NAMESPACED
     ]
     second = [
-        ListRequest("events", namespace=home, key="events@home"),
-        ListRequest("secrets", namespace=home, metadata_only=True),
-        ListRequest("configmaps", namespace=home, key="configmaps@home"),
+        request("events", namespace=home, key="events@home"),
+        request("secrets", namespace=home, metadata_only=True),
+        request("configmaps", namespace=home, key="configmaps@home"),
         *(
-            ListRequest(
-                request.plural,
-                request.group,
-                request.version,
+            request(
+                one.plural,
+                one.group,
+                one.version,
                 namespace=home,
-                label_selector=request.label_selector,
-                key=request.answer_key,
+                label_selector=one.label_selector,
+                key=one.answer_key,
             )
-            for request in again
+            for one in again
         ),
     ]
     answers.update(kube.list_all(second))

@@ -117,7 +117,8 @@ def announcer_not_ready(context: Context) -> Iterator[Finding]:
             continue
         elected = context.elect(outcome.service)
         if elected is not None and elected.winner in down and elected.address is not None:
-            assert elected.winner is not None
+            if elected.winner is None:
+                raise AssertionError("an election without reason against it has both")
             silent.setdefault(elected.winner, []).append(f"{outcome.service.path} ({format_address(elected.address)})")
     for name, services in sorted(silent.items()):
         node = snapshot.nodes[name]

@@ -3,6 +3,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Know a cluster's layer 2 announcements."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -10,9 +12,11 @@ module: l2_info
 short_description: Know a cluster's layer 2 announcements
 version_added: 1.0.0
 description:
-  - Reads everything that decides who announces which address, by one round of parallel list calls, and returns it together with
-    the node that MetalLB's election gives for each service, and for every other node the reason why not.
+  - Reads everything that decides who announces which address, by about twenty parallel list calls, and returns it together
+    with the node that MetalLB's election gives for each service, and for other nodes the reason why not.
   - A kind that may not be read is named in RV(not_looked_at); the rest is returned all the same.
+  - Can save what it read to a file, for M(l2ops.metallb.l2_validate) and M(l2ops.metallb.l2_diagnose) to look at without the
+    cluster. The file holds no Secrets and no environment of other people's pods.
 author:
   - l2ops.metallb contributors (@l2ops)
 extends_documentation_fragment:
@@ -21,18 +25,47 @@ extends_documentation_fragment:
   - l2ops.metallb.attributes.info
   - l2ops.metallb.attributes.actiongroup_all
 options:
+  namespace:
+    description:
+      - Namespace of MetalLB. Without it, MetalLB is looked for in all namespaces, and where that is not allowed, in
+        C(metallb-system).
+      - With it, rights in that namespace are enough for pods, deployments and MetalLB's own kinds.
+    type: str
+  snapshot:
+    description:
+      - A file that M(l2ops.metallb.l2_info) saved, to look at instead of a live cluster. Neither a cluster nor the Python
+        package C(kubernetes) is needed then.
+    type: path
   settle:
     description:
       - Seconds that announcements get to become what the election says. V(0) looks once.
       - Whether they did is RV(settled); it is no failure if not.
     type: int
     default: 0
+  save_to:
+    description:
+      - File to write the snapshot to, on the host where the module runs; compressed if its name ends in C(.gz).
+      - It is written in check mode, too, since it is no part of the cluster.
+    type: path
+  most_nodes:
+    description:
+      - How many nodes are listed for each service at most.
+    type: int
+    default: 50
 notes:
-  - "RBAC: C(nodes), C(services), C(pods), C(endpointslices) (C(discovery.k8s.io)), C(deployments) and C(daemonsets) (C(apps)),
-    C(ipaddresspools), C(l2advertisements) and C(servicel2statuses) (C(metallb.io)), each with C(list), in a ClusterRole."
+  - "RBAC: in a ClusterRole C(list) on C(nodes), C(services), C(namespaces), C(events), C(endpointslices)
+    (C(discovery.k8s.io)), C(daemonsets) (C(apps)), C(servicecidrs) (C(networking.k8s.io)), C(customresourcedefinitions)
+    (C(apiextensions.k8s.io)) and C(validatingwebhookconfigurations) (C(admissionregistration.k8s.io)). With O(namespace)
+    given, in a Role there C(list) on C(pods), C(configmaps), C(deployments) (C(apps)) and C(ipaddresspools),
+    C(l2advertisements), C(bgpadvertisements), C(bgppeers), C(servicel2statuses), C(configurationstates) (C(metallb.io));
+    without it, these in the ClusterRole. In C(kube-system) C(configmaps). C(secrets) (names only) are asked for and not
+    needed."
+  - A kind that may not be read is no failure; what needs it is skipped and says why.
 seealso:
+  - module: l2ops.metallb.l2_diagnose
   - module: l2ops.metallb.l2_probe
   - module: l2ops.metallb.l2_ready
+  - module: l2ops.metallb.l2_validate
 """
 
 EXAMPLES = r"""
@@ -43,6 +76,17 @@ EXAMPLES = r"""
 - name: Show services without an announcer, and why
   ansible.builtin.debug:
     msg: "{{ cluster.services | rejectattr('cause', 'equalto', '') | items2dict(key_name='name', value_name='cause') }}"
+
+- name: Ask the LAN whether these nodes answer
+  l2ops.metallb.l2_probe:
+    targets: "{{ cluster.expected.keys() | list }}"
+    nodes: "{{ cluster.nodes }}"
+    expected: "{{ cluster.expected }}"
+  delegate_to: lan-client
+
+- name: Save a snapshot for a support ticket
+  l2ops.metallb.l2_info:
+    save_to: /tmp/cluster.json.gz
 """
 
 RETURN = r"""
@@ -66,14 +110,34 @@ metallb:
     ignores_exclude_label:
       description: Whether the speakers run with C(--ignore-exclude-lb).
       type: bool
+    memberlist:
+      description: Whether another node takes over when one dies.
+      type: bool
+    load_balancer_class:
+      description: The class of services that it serves; empty for those without one.
+      type: str
+    speakers:
+      description: How many nodes have a speaker.
+      type: int
+    speakers_ready:
+      description: How many of those are ready.
+      type: int
+    controller_ready:
+      description: Whether a controller is ready.
+      type: bool
   sample:
     method: helm
     namespace: metallb-system
     release: metallb
     version: 0.15.3
     ignores_exclude_label: true
+    memberlist: true
+    load_balancer_class: ""
+    speakers: 4
+    speakers_ready: 4
+    controller_ready: true
 nodes:
-  description: The nodes.
+  description: The nodes, as M(l2ops.metallb.l2_probe) takes them.
   returned: success
   type: list
   elements: dict
@@ -85,8 +149,17 @@ nodes:
       description: Internal addresses.
       type: list
       elements: str
+    ready:
+      description: Whether it is Ready, which plays no part in the election.
+      type: bool
     excluded:
       description: Whether it carries the exclude label, whatever its value.
+      type: bool
+    excluded_by_talos:
+      description: Whether Talos owns that label and puts it back.
+      type: bool
+    network_unavailable:
+      description: Whether its condition NetworkUnavailable is True.
       type: bool
     speaker:
       description: Whether a ready speaker runs there. Null where that is not known.
@@ -94,7 +167,10 @@ nodes:
   sample:
     - name: talos-worker-1
       addresses: [192.168.7.21]
+      ready: true
       excluded: false
+      excluded_by_talos: false
+      network_unavailable: false
       speaker: true
 pools:
   description: The IPAddressPools, with the number of addresses they have and of those that services hold.
@@ -103,18 +179,26 @@ pools:
   elements: dict
   sample:
     - name: main-pool
+      namespace: metallb-system
       addresses: [192.168.7.200-192.168.7.250]
       size: 51
       used: 3
+      free: 48
+      auto_assign: true
+      avoid_buggy_ips: false
+      advertisements: [l2-adv]
 advertisements:
-  description: The L2Advertisements, name and specification.
+  description: The L2Advertisements; their specification, and what they reach.
   returned: success
   type: list
   elements: dict
   sample:
     - name: l2-adv
+      namespace: metallb-system
       ipAddressPools: [main-pool]
       interfaces: [eth0]
+      reached_pools: [main-pool]
+      selected_nodes: 4
 services:
   description: The LoadBalancer services that MetalLB serves, by namespace and name.
   returned: success
@@ -123,6 +207,9 @@ services:
   contains:
     name:
       description: Namespace and name.
+      type: str
+    namespace:
+      description: The namespace alone.
       type: str
     addresses:
       description: Addresses that it has.
@@ -135,6 +222,9 @@ services:
     policy:
       description: External traffic policy.
       type: str
+    pool:
+      description: The pool that holds its addresses. Empty for none.
+      type: str
     predicted:
       description: The node that the election gives. Empty when nobody may announce.
       type: str
@@ -142,27 +232,34 @@ services:
       description: The node that ServiceL2Status names. It can be stale in MetalLB 0.15.
       type: str
     candidates:
-      description: Nodes that may announce it.
+      description: Nodes that may announce it, in the order in which they would (O(most_nodes) at most).
       type: list
       elements: str
+    candidate_count:
+      description: How many nodes may announce it.
+      type: int
     reasons:
-      description: For every node that does not announce it, why not.
+      description: For nodes that do not announce it, why not (O(most_nodes) at most).
       type: dict
     cause:
       description: Why nobody may announce it, in one sentence. Empty when somebody may.
       type: str
   sample:
     - name: traefik/traefik
+      namespace: traefik
       addresses: [192.168.7.203]
       ports:
-        - port: 80
+        - name: web
+          port: 80
           protocol: TCP
       policy: Cluster
+      pool: main-pool
       predicted: talos-worker-2
       reported: talos-worker-2
-      candidates: [talos-worker-1, talos-worker-2]
+      candidates: [talos-worker-2, talos-worker-1]
+      candidate_count: 2
       reasons:
-        talos-worker-1: talos-worker-2 comes first in the election
+        talos-worker-1: talos-worker-2 comes first in the election; it is number 2
       cause: ""
 expected:
   description: By address, the node that should answer, as M(l2ops.metallb.l2_probe) takes it.
@@ -171,43 +268,94 @@ expected:
   sample:
     192.168.7.203: talos-worker-2
 settled:
-  description: Whether every ServiceL2Status names the elected node.
+  description: Whether every ServiceL2Status names the elected node, and there is one for every service that is announced.
   returned: success
   type: bool
   sample: true
+saved_to:
+  description: The file that the snapshot was written to.
+  returned: when O(save_to) is given
+  type: str
+  sample: /tmp/cluster.json.gz
 not_looked_at:
   description: Kinds that could not be read, and why.
   returned: success
   type: dict
   sample: {}
+failure_kind:
+  description: V(execution), the cluster or the file could not be read.
+  returned: failure
+  type: str
+  sample: execution
 """
 
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._cluster import KINDS, Snapshot, facts
-from ansible_collections.l2ops.metallb.plugins.module_utils._kube import ListRequest, argument_spec, connect, guarded
+from ansible_collections.l2ops.metallb.plugins.module_utils._judging import facts
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
+    ListRequest,
+    argument_spec,
+    connect,
+    guarded,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import SnapshotError, gather, load, save
 
 POLL = 0.5
 
 
+def taker(module):
+    """What takes a snapshot, and for how many seconds it is worth taking another one."""
+    namespace = module.params["namespace"]
+    if module.params["snapshot"]:
+        loaded = read_snapshot(module)
+        return (lambda: loaded), 0
+    kube = connect(module)
+    return (lambda: gather(kube, ListRequest, namespace)), max(0, module.params["settle"])
+
+
+def read_snapshot(module):
+    path = module.params["snapshot"]
+    try:
+        return load(path)
+    except SnapshotError as error:
+        fail(module, str(error))
+    except OSError as error:
+        fail(module, f"snapshot: {path} cannot be read: {error.strerror}.")
+
+
+def fail(module, msg):
+    module.fail_json(msg=msg, failure_kind="execution", changed=False)
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(settle={"type": "int", "default": 0}), supports_check_mode=True)
-    deadline = time.monotonic() + max(0, module.params["settle"])
+    module = AnsibleModule(
+        argument_spec=argument_spec(
+            namespace={"type": "str"},
+            snapshot={"type": "path"},
+            settle={"type": "int", "default": 0},
+            save_to={"type": "path"},
+            most_nodes={"type": "int", "default": 50},
+        ),
+        supports_check_mode=True,
+    )
     with guarded(module):
-        kube = connect(module)
+        take, seconds = taker(module)
+        deadline = time.monotonic() + seconds
         while True:
-            outcomes = kube.list_all([ListRequest(*kind) for kind in KINDS])
-            errors = {kind: outcome.error for kind, outcome in outcomes.items() if outcome.error is not None}
-            for error in errors.values():
-                # Without a connection, a login or the nodes there is nothing to say about the cluster.
-                if error.kind_of_failure in ("unreachable", "unauthorized", "tls"):
-                    raise error
-            objects = {kind: outcome.objects for kind, outcome in outcomes.items()}
-            found = facts(Snapshot(objects, {kind: str(error) for kind, error in errors.items()}))
-            if found["settled"] or time.monotonic() >= deadline:
+            snapshot = take()
+            found = facts(snapshot, max(0, module.params["most_nodes"]))
+            left = deadline - time.monotonic()
+            if found["settled"] or left <= 0:
                 break
-            time.sleep(POLL)
+            time.sleep(min(POLL, left))
+    path = module.params["save_to"]
+    if path:
+        try:
+            save(snapshot, path)
+        except OSError as error:
+            fail(module, f"save_to: {path} cannot be written: {error.strerror}.")
+        found["saved_to"] = path
     module.exit_json(changed=False, **found)
 
 

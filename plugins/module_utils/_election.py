@@ -79,6 +79,15 @@ class Candidates:
             found[reason] = found.get(reason, 0) + 1
         return found
 
+    @cached_property
+    def unfit(self) -> tuple[str, ...]:
+        """Nodes that an advertisement selects and that may not announce, in order of their names."""
+        return tuple(sorted(node for node, why in self.why.items() if why != NOT_SELECTED))
+
+    @cached_property
+    def not_selected(self) -> tuple[str, ...]:
+        return tuple(sorted(node for node, why in self.why.items() if why == NOT_SELECTED))
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -29,8 +29,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._election import (
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Verdict
 from ansible_collections.l2ops.metallb.plugins.module_utils._model import Service
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules import Context, Options, judge
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import SETTLE
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import Context, Options, judge
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import WORDS, reasons
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import Snapshot
 

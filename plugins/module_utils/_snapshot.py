@@ -812,8 +812,9 @@ _HOPELESS = ("unreachable", "tls", "unauthorized")
 def gather(kube: Kube, request: type[ListRequest], namespace: str | None = None) -> Snapshot:
     """Read a cluster by about twenty list calls, side by side, in two waves.
 
-    request is _kube's ListRequest, given by the module as kube is, so that a snapshot on disk needs neither. namespace is MetalLB's. Without it, MetalLB is looked for everywhere, which needs cluster-wide rights for its own kinds
-    and for pods; where these are lacking, metallb-system is read alone. A kind that may not be read is in missing.
+    request is _kube's ListRequest, given by the module as kube is, so that a snapshot on disk needs neither. namespace is
+    MetalLB's. Without it, MetalLB is looked for everywhere, which needs cluster-wide rights for its own kinds and for pods;
+    where these are lacking, metallb-system is read alone. A kind that may not be read is in missing.
 
     Raises ApiError when the cluster cannot be read at all.
     """

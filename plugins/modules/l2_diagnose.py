@@ -366,7 +366,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     connect,
     guarded,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules import OptionError, diagnose_all
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import OptionError, diagnose_all
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import SnapshotError, gather, load
 
 

@@ -47,13 +47,13 @@ options:
     default: []
   pools:
     description:
-      - Pools as M(l2ops.metallb.l2_config#module) takes them, with C(name), C(addresses), C(auto_assign),
+      - Pools as M(l2ops.metallb.l2_config) takes them, with C(name), C(addresses), C(auto_assign),
         C(avoid_buggy_ips), C(service_allocation), C(labels) and C(annotations).
     type: list
     elements: dict
   advertisements:
     description:
-      - Advertisements as M(l2ops.metallb.l2_config#module) takes them, with C(name), C(ip_address_pools),
+      - Advertisements as M(l2ops.metallb.l2_config) takes them, with C(name), C(ip_address_pools),
         C(ip_address_pool_selectors), C(node_selectors), C(interfaces), C(service_selectors), C(labels) and C(annotations).
     type: list
     elements: dict
@@ -337,7 +337,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model import (
     advertisement_to_object,
     pool_to_object,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules import OptionError
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import OptionError
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import (
     DEFAULT_NAMESPACE,
     PLURALS,

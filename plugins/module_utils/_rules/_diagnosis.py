@@ -72,6 +72,9 @@ _STEP_OF = {
 }
 # Rows of nodes per service: more help nobody, and for thousands of services and nodes would be gigabytes.
 MOST_NODES = 50
+# With more services than these, unless they are named, fewer nodes are listed for each.
+MANY = 500
+MOST_NODES_OF_MANY = 5
 
 
 @dataclass(frozen=True)
@@ -172,12 +175,14 @@ class Diagnoser:
 
     # -- one service ----------------------------------------------------------------------------------------------
 
-    def diagnose(self, service: Service, most_nodes: int = MOST_NODES) -> Diagnosis:
+    def diagnose(self, service: Service, most_nodes: int = MOST_NODES, bounded: bool = False) -> Diagnosis:
+        """bounded: leave the election open where it would exceed Options.most_hashes, for very many services and nodes."""
         context, snapshot = self.context, self.context.snapshot
         addresses = tuple(format_address(address) for address in service.ingress)
         if not snapshot.serves(service):
             return self._not_ours(service, addresses)
-        outcome = context.elect(service) or context.elector.elect(service)
+        known = context.elect(service)
+        outcome = known or (context.elector.outcome(service) if bounded else context.elector.elect(service))
         own = self.findings_of(service, outcome)
         steps = self._steps(service, outcome, own)
         cause, remedy, state = self._sentence(own, steps)
@@ -327,6 +332,11 @@ class Diagnoser:
                 f"{plural(len(outcome.candidates), 'node')} may announce it ({listing(sorted(outcome.candidates), 3)})",
             )
         if name == "announcer":
+            if outcome.winner is None and outcome.verdict == "announced":
+                return (
+                    "skipped",
+                    f"left open among {len(outcome.candidates)} nodes, to save time: ask for this service by name",
+                )
             if outcome.winner is None or not snapshot.has("nodes", "pods"):
                 return "skipped", snapshot.why_missing("nodes", "pods") or "nobody is elected"
             reported = [one.node for one in snapshot.l2_statuses.get(service.key, ())]
@@ -370,7 +380,7 @@ class Diagnoser:
             return []
         rows: list[Candidate] = []
         if outcome.address is not None and outcome.candidates:
-            if len(outcome.candidates) <= most:
+            if outcome.winner is not None and len(outcome.candidates) <= most:
                 order = ranked(outcome.candidates, format_address(outcome.address))
             else:
                 # Ranks of thousands are not worth a sort for every service.
@@ -383,15 +393,13 @@ class Diagnoser:
                     else f"may announce, but {outcome.winner} comes first; number {place} in line"
                 )
                 rows.append(Candidate(node, True, WINNER if first else CANDIDATE, text, place))
-        unfit = [node for node, why in outcome.base.why.items() if why != NOT_SELECTED]
-        for node in sorted(unfit)[: max(0, most - len(rows))]:
+        for node in outcome.base.unfit[: max(0, most - len(rows))]:
             why = outcome.base.why[node]
             rows.append(Candidate(node, False, why, WORDS[why]))
         if outcome.service.local:
             for node in sorted(outcome.base.nodes - outcome.candidates)[: max(0, most - len(rows))]:
                 rows.append(Candidate(node, False, NO_LOCAL_ENDPOINT, "runs no serving pod of it (policy Local)"))
-        rest = [node for node, why in outcome.base.why.items() if why == NOT_SELECTED] if len(rows) < most else []
-        for node in sorted(rest)[: max(0, most - len(rows))]:
+        for node in outcome.base.not_selected[: max(0, most - len(rows))]:
             rows.append(Candidate(node, False, NOT_SELECTED, WORDS[NOT_SELECTED]))
         return rows
 
@@ -411,7 +419,9 @@ class Diagnoser:
         soft = [step for step in steps if step.result == "warning"]
         if not bad and not soft:
             blind = [
-                step for step in steps if step.result == "skipped" and step.name not in ("interfaces", "wire", "port")
+                step
+                for step in steps
+                if step.result == "skipped" and step.name not in ("announcer", "interfaces", "wire", "port")
             ]
             if blind:
                 return (
@@ -479,7 +489,7 @@ def diagnose(
     found = snapshot.services[(namespace or "default", name)]
     context = Context(snapshot, options)
     if verdict is None:
-        from ansible_collections.l2ops.metallb.plugins.module_utils._rules import judge
+        from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import judge
 
         verdict = judge(snapshot, options, context=context)
     return Diagnoser(context, verdict).diagnose(found)
@@ -497,7 +507,9 @@ def diagnose_all(
         chosen = [snapshot.services[key] for key in keys if key in snapshot.services]
     diagnoser = Diagnoser(context, verdict)
     order = {"broken": 0, "unknown": 1, "warning": 2, "ok": 3}
-    found = [diagnoser.diagnose(service, most_nodes) for service in chosen]
+    if services is None and len(chosen) > MANY:
+        most_nodes = min(most_nodes, MOST_NODES_OF_MANY)
+    found = [diagnoser.diagnose(service, most_nodes, bounded=services is None) for service in chosen]
     return sorted(found, key=lambda one: (order[one.state], one.service))
 
 

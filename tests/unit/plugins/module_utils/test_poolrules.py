@@ -22,10 +22,10 @@ NODE = {
 GOOD = ["192.168.7.200-192.168.7.250"]
 
 
-def pool(addresses=GOOD, name="main-pool", labels=None, **spec):
+def pool(addresses=("192.168.7.200-192.168.7.250",), name="main-pool", labels=None, **spec):
     return {
         "metadata": {"name": name, "namespace": "m", "labels": labels or {}},
-        "spec": {"addresses": addresses, **spec},
+        "spec": {"addresses": list(addresses), **spec},
     }
 
 

@@ -21,7 +21,7 @@ Whether a node is Ready or cordoned and which interfaces it has plays no part.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -80,6 +80,10 @@ class Candidates:
         return found
 
     @cached_property
+    def ordered(self) -> tuple[str, ...]:
+        return tuple(sorted(self.nodes))
+
+    @cached_property
     def unfit(self) -> tuple[str, ...]:
         """Nodes that an advertisement selects and that may not announce, in order of their names."""
         return tuple(sorted(node for node, why in self.why.items() if why != NOT_SELECTED))
@@ -106,6 +110,13 @@ class Outcome:
     base: Candidates | None = None
     candidates: frozenset[str] = frozenset()
     local_nodes: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Candidates in order of their names; sorted once for all services that have the same."""
+        if self.base is not None and self.candidates is self.base.nodes:
+            return self.base.ordered
+        return sorted(self.candidates)
 
     @property
     def address(self) -> Address | None:

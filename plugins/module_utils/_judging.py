@@ -140,7 +140,7 @@ def _service(
     snapshot: Snapshot, elector: Elector, service: Service, outcome: Outcome, reported: list[str], most: int
 ) -> Object:
     addresses = [format_address(address) for address in service.ingress]
-    order = sorted(outcome.candidates)
+    order = list(outcome.names[: most + 1])
     if addresses and len(order) <= most:
         order = ranked(order, addresses[0])
     why: dict[str, str] = {}
@@ -150,7 +150,7 @@ def _service(
                 f"; it is number {place}" if len(order) <= most else ""
             )
     if outcome.base is not None:
-        for node in sorted(outcome.base.why, key=lambda one: (outcome.base.why[one] == NOT_SELECTED, one)):  # type: ignore[union-attr]
+        for node in (*outcome.base.unfit, *outcome.base.not_selected[:most]):
             if len(why) >= most:
                 break
             why[node] = WORDS[outcome.base.why[node]]

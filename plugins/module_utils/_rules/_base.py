@@ -29,7 +29,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import Sna
 # About ten seconds after a change of a node or endpoint everything in the cluster has heard of it.
 SETTLE = 10.0
 # Winners cost a hash per candidate and service: more than these would take longer than a person waits.
-MOST_HASHES = 2_000_000
+MOST_HASHES = 1_000_000
 
 
 class OptionError(ValueError):

@@ -329,7 +329,7 @@ class Diagnoser:
                 return "skipped", snapshot.why_missing("nodes", "pods")
             return (
                 "passed",
-                f"{plural(len(outcome.candidates), 'node')} may announce it ({listing(sorted(outcome.candidates), 3)})",
+                f"{plural(len(outcome.candidates), 'node')} may announce it ({listing(outcome.names, 3)})",
             )
         if name == "announcer":
             if outcome.winner is None and outcome.verdict == "announced":

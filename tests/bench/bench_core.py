@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Time and memory that judging and diagnosing a generated cluster take.
+
+    tests/bench/bench_core.py                    5,000 nodes, 10,000 services, 500 pools, 200 advertisements; racks of 25 nodes
+    tests/bench/bench_core.py --flat             the same as one network: every advertisement selects every node
+    tests/bench/bench_core.py --growth           a tenth, a fifth, a half and the whole, to see how it grows
+
+Limits: 5 s and 1 GB for load, validate and diagnose together. Ends with 1 when they are exceeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / ".lab" / "collections"))
+RACK = 25
+
+
+def cluster(nodes: int, services: int, pools: int, advertisements: int, flat: bool) -> dict:
+    """Objects as an API server lists them, healthy all through: what is found must be nothing."""
+    racks = max(1, nodes // RACK)
+    stamp = "2026-01-01T00:00:00Z"
+
+    def metadata(name: str, namespace: str = "", **more: object) -> dict:
+        base = {"name": name, "uid": f"uid-{name}", "creationTimestamp": stamp, **more}
+        return {**base, "namespace": namespace} if namespace else base
+
+    made: dict[str, list] = {plural: [] for plural in PLURALS}
+    container = {
+        "name": "speaker",
+        "image": "quay.io/metallb/speaker:v0.15.3",
+        "args": ["--port=7472", "--ignore-exclude-lb"],
+        "env": [{"name": "METALLB_ML_BIND_ADDR", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+    }
+    labels = {"app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": "speaker"}
+    home = "metallb-system"
+    made["namespaces"].append({"metadata": metadata(home, labels={"pod-security.kubernetes.io/enforce": "privileged"})})
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    made["daemonsets"].append(
+        {
+            "metadata": metadata("metallb-speaker", home, labels=labels),
+            "spec": {"template": template},
+            "status": {"desiredNumberScheduled": nodes, "currentNumberScheduled": nodes, "numberReady": nodes},
+        }
+    )
+    controller = {**labels, "app.kubernetes.io/component": "controller"}
+    made["deployments"].append(
+        {
+            "metadata": metadata("metallb-controller", home, labels=controller),
+            "spec": {"replicas": 1, "template": {"metadata": {"labels": controller}, "spec": {"containers": []}}},
+            "status": {"replicas": 1, "readyReplicas": 1},
+        }
+    )
+    for number in range(nodes):
+        name, rack = f"node-{number:05}", number // RACK % racks
+        address = f"10.{rack // 200}.{rack % 200}.{10 + number % RACK}"
+        made["nodes"].append(
+            {
+                "metadata": metadata(
+                    name, labels={"rack": f"r{rack}", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
+                ),
+                "spec": {"podCIDRs": [f"100.{64 + number // 256}.{number % 256}.0/24"]},
+                "status": {
+                    "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
+                    "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": stamp}],
+                },
+            }
+        )
+        made["pods"].append(
+            {
+                "metadata": metadata(
+                    f"speaker-{number}", home, labels=labels, ownerReferences=[{"uid": "uid-metallb-speaker"}]
+                ),
+                "spec": {"nodeName": name, "containers": [container]},
+                "status": {
+                    "phase": "Running",
+                    "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": stamp}],
+                },
+            }
+        )
+    ranges = []
+    for number in range(pools):
+        rack = number % racks
+        # pools of one rack lie side by side behind its nodes: 40 addresses each, three at most
+        first = 100 + 45 * (number // racks % 3)
+        base = f"10.{rack // 200}.{rack % 200}"
+        if number // racks >= 3:
+            base, first = f"10.{100 + number // 250}.{number % 250}", 10
+        ranges.append((rack, base, first))
+        made["ipaddresspools"].append(
+            {
+                "kind": "IPAddressPool",
+                "metadata": metadata(f"pool-{number}", home, labels={"rack": f"r{rack}"}),
+                "spec": {"addresses": [f"{base}.{first}-{base}.{first + 44}"]},
+            }
+        )
+    for number in range(advertisements):
+        rack = number % racks
+        spec: dict = {"interfaces": ["eth0"], "ipAddressPoolSelectors": [{"matchLabels": {"rack": f"r{rack}"}}]}
+        if not flat:
+            spec["nodeSelectors"] = [{"matchLabels": {"rack": f"r{rack}"}}]
+        made["l2advertisements"].append(
+            {"kind": "L2Advertisement", "metadata": metadata(f"adv-{number}", home), "spec": spec}
+        )
+    everybody = [node["metadata"]["name"] for node in made["nodes"]]
+    for number in range(services):
+        pool = number % pools
+        rack, base, first = ranges[pool]
+        address = f"{base}.{first + number // pools}"
+        namespace, name = f"team-{number % 100}", f"service-{number}"
+        candidates = everybody if flat else everybody[rack * RACK : (rack + 1) * RACK]
+        winner = (
+            min(candidates, key=lambda node: hashlib.sha256(f"{node}#{address}".encode()).digest())
+            if not flat
+            else candidates[0]
+        )
+        made["services"].append(
+            {
+                "kind": "Service",
+                "metadata": metadata(name, namespace, annotations={"metallb.io/loadBalancerIPs": address}),
+                "spec": {
+                    "type": "LoadBalancer",
+                    "externalTrafficPolicy": "Local" if number % 10 == 0 else "Cluster",
+                    "ports": [{"port": 80, "protocol": "TCP"}],
+                    "selector": {"app": name},
+                    "clusterIPs": [f"172.{16 + number // 65536}.{number // 256 % 256}.{number % 256}"],
+                    "ipFamilies": ["IPv4"],
+                },
+                "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+            }
+        )
+        homes = [winner, candidates[number % len(candidates)]]
+        made["endpointslices"].append(
+            {
+                "metadata": metadata(f"{name}-x", namespace, labels={"kubernetes.io/service-name": name}),
+                "endpoints": [{"nodeName": node, "conditions": {"ready": True}} for node in homes],
+            }
+        )
+        if flat:
+            # Their winners would take longer to work out than all the rest; without them, nothing can be stale.
+            continue
+        made["servicel2statuses"].append(
+            {
+                "metadata": metadata(
+                    f"l2-{number}",
+                    home,
+                    labels={
+                        "metallb.io/node": winner,
+                        "metallb.io/service-name": name,
+                        "metallb.io/service-namespace": namespace,
+                    },
+                ),
+                "status": {
+                    "node": winner,
+                    "serviceName": name,
+                    "serviceNamespace": namespace,
+                    "interfaces": [{"name": "eth0"}],
+                },
+            }
+        )
+    return made
+
+
+PLURALS = (
+    "nodes",
+    "namespaces",
+    "pods",
+    "services",
+    "endpointslices",
+    "daemonsets",
+    "deployments",
+    "ipaddresspools",
+    "l2advertisements",
+    "bgpadvertisements",
+    "bgppeers",
+    "servicel2statuses",
+    "configurationstates",
+    "events",
+    "customresourcedefinitions",
+    "validatingwebhookconfigurations",
+    "configmaps",
+    "servicecidrs",
+    "ciliumloadbalancerippools",
+)
+
+
+def measure(path: str) -> dict:
+    """In a process of its own, so that memory is that of the work alone."""
+    began = time.perf_counter()
+    from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import (
+        Context,
+        Options,
+        diagnose_all,
+        judge,
+    )
+    from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import load
+
+    imported = time.perf_counter()
+    snapshot = load(path)
+    loaded = time.perf_counter()
+    context = Context(snapshot, Options.make(gateway=["10.0.0.1"]))
+    verdict = judge(snapshot, context=context)
+    judged = time.perf_counter()
+    # What takes long for tens of thousands of services on thousands of nodes is announced by the check, not by a pause.
+    diagnoses = diagnose_all(context, verdict)
+    done = time.perf_counter()
+    states: dict[str, int] = {}
+    for one in diagnoses:
+        states[one.state] = states.get(one.state, 0) + 1
+    return {
+        "import_s": imported - began,
+        "load_s": loaded - imported,
+        "validate_s": judged - loaded,
+        "diagnose_s": done - judged,
+        "total_s": done - began,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "findings": verdict.summary,
+        "first": [str(one) for one in verdict.findings[:3]],
+        "reasons": [f"{one.id}: {one.reason}" for one in verdict.checks if one.id == "MLB510" and one.reason],
+        "states": states,
+        "hashes": context.elector.hashes,
+    }
+
+
+def run(scale: float, flat: bool) -> dict:
+    size = [max(1, int(number * scale)) for number in (5000, 10000, 500, 200)]
+    objects = cluster(*size, flat)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as stream:
+        json.dump(
+            {"format": "l2ops.metallb/snapshot", "version": 1, "taken": time.time(), "objects": objects, "missing": {}},
+            stream,
+        )
+        stream.flush()
+        megabytes = Path(stream.name).stat().st_size / 2**20
+        told = subprocess.run(
+            [sys.executable, __file__, "--measure", stream.name], check=True, capture_output=True, text=True
+        )
+    return {"size": size, "file_mb": megabytes, **json.loads(told.stdout)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--flat", action="store_true")
+    parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        print(json.dumps(measure(given.measure)))
+        return 0
+    good = True
+    for scale in (0.1, 0.2, 0.5, 1.0) if given.growth else (1.0,):
+        result = run(scale, given.flat)
+        if given.json:
+            print(json.dumps(result))
+        else:
+            print(
+                "{} nodes, {} services, {} pools, {} advertisements, {:.0f} MB of JSON".format(
+                    *result["size"], result["file_mb"]
+                )
+            )
+            print(
+                "  load {load_s:.2f} s, validate {validate_s:.2f} s, diagnose {diagnose_s:.2f} s, with start {total_s:.2f} s, "
+                "{peak_mb:.0f} MB; {hashes} hashes".format(**result)
+            )
+            print(
+                f"  findings {result['findings']}, states {result['states']}",
+                *result["first"],
+                *result["reasons"],
+                sep="\n  ",
+            )
+        good = good and result["validate_s"] + result["diagnose_s"] <= 5 and result["peak_mb"] <= 1024
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -26,6 +26,11 @@ def _tree() -> Path:
     return tree.TREE
 
 
+# Whoever sourced .lab/env.sh shall get the same results: no unit test may see a real cluster. Here and not in a fixture, since
+# the client of Kubernetes reads KUBECONFIG when it is imported.
+for _name in [one for one in os.environ if one.startswith("K8S_AUTH_") or one == "KUBECONFIG"]:
+    del os.environ[_name]
+
 TREE = _tree()
 if str(TREE) not in sys.path:
     sys.path.insert(0, str(TREE))
@@ -42,10 +47,3 @@ def pytest_report_header() -> str:
 def root() -> Path:
     """The checkout."""
     return ROOT
-
-
-@pytest.fixture(autouse=True)
-def _no_cluster_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sourced .lab/env.sh shall get the same results: no unit test may see a real cluster."""
-    for name in [one for one in os.environ if one.startswith("K8S_AUTH_") or one == "KUBECONFIG"]:
-        monkeypatch.delenv(name)

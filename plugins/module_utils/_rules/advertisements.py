@@ -40,11 +40,11 @@ def pool_not_advertised(context: Context) -> Iterator[Finding]:
     for name in left:
         if name in context.bgp_pools:
             continue
-        there = f"{plural(len(names), 'L2Advertisement')} ({listing(names, 3)})" if names else "there is none at all"
+        there = f"there is {listing(names, 3)}" if names else "there is none at all"
         yield Finding(
             "MLB401",
             pool_ref(name, context),
-            "no L2Advertisement reaches it" + (f" of the {there}" if names else f": {there}"),
+            f"no L2Advertisement reaches it: {there}",
             fix=f"Add {name} to ipAddressPools of an L2Advertisement"
             + (f", such as {names[0]}." if names else "; module l2ops.metallb.l2_config makes one."),
             evidence={"advertisements": some(names)},

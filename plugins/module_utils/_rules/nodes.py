@@ -76,6 +76,9 @@ def exclude_label(context: Context) -> Iterator[Finding]:
 
 def owned_by_talos(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
+    context.demand_metallb()
+    if snapshot.speakers.ignore_exclude is None:
+        raise Skip("whether the speakers ignore the label cannot be seen: no speaker and no DaemonSet of theirs")
     if snapshot.speakers.ignore_exclude:
         # The label does no harm then, and control planes of Talos have it by default.
         return

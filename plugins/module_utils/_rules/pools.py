@@ -377,7 +377,7 @@ def not_usable_range(context: Context) -> Iterator[Finding]:
                 yield Finding(
                     "MLB309",
                     _ref(pool, context),
-                    f"{text!r} cannot be read: {why}; MetalLB then rejects its whole configuration",
+                    f"{text!r} cannot be read, so MetalLB rejects its whole configuration: {why}",
                     evidence={"range": text},
                     path=path,
                 )

@@ -215,7 +215,8 @@ def sharing_obstacle(holder: Service, newcomer: Service) -> str:
     """Why both cannot have one address, ports aside; "" when they can (internal/allocator sharingOK)."""
     if not holder.sharing_key or not newcomer.sharing_key:
         lacking = [one.path for one in (holder, newcomer) if not one.sharing_key]
-        return f"{listing(lacking)} has no annotation {PREFIX}{ALLOW_SHARED_IP}"
+        verb = "has" if len(lacking) == 1 else "have"
+        return f"{' and '.join(lacking)} {verb} no annotation {PREFIX}{ALLOW_SHARED_IP}"
     if holder.sharing_key != newcomer.sharing_key:
         return f"their sharing keys differ ({holder.sharing_key!r} and {newcomer.sharing_key!r})"
     if holder.backend_key != newcomer.backend_key:

@@ -121,7 +121,9 @@ def many_answers(context: Context) -> Iterator[Finding]:
             continue
         outcome = context.elector.outcome(service)
         unfit = [node for node in heard if outcome.base is not None and node not in outcome.candidates]
-        if len(heard) == everybody or unfit:
+        if len(heard) == everybody > 2:
+            hint = "all nodes do, as with kube-proxy in mode ipvs without strictARP or a second announcer"
+        elif unfit:
             hint = "nodes that may not announce it answer as well, as with kube-proxy in mode ipvs without strictARP or a second announcer"
         else:
             hint = "all of them may announce it, so the speakers do not see each other (TCP and UDP port 7946)"

@@ -1166,10 +1166,11 @@ def local_on_two_nodes(world):
 
 # -- MLB6xx -----------------------------------------------------------------------------------------------------------
 
-NO_CHANGE = lambda _world: None  # noqa: E731
+def unchanged(_world):
+    pass
 
 
-def on_wire(code: str, name: str, object: str | None, *targets: dict, change=NO_CHANGE, also=(), says="", **more: Any):
+def on_wire(code: str, name: str, object: str | None, *targets: dict, change=unchanged, also=(), says="", **more: Any):
     severity = more.pop("severity", "")
     CASES.append(Case(code, name, change, object, severity, {"wire": wire(*targets, **more)}, also, says))
 
@@ -1232,7 +1233,7 @@ on_wire("MLB610", "one interface", None, answer(NGINX, "cp-2"))
 
 
 def on_ports(name: str, object: str | None, *results: tuple[str, str, int, str], says: str = "") -> None:
-    CASES.append(Case("MLB606", name, NO_CHANGE, object, "", {"ports": ports(*results)}, (), says))
+    CASES.append(Case("MLB606", name, unchanged, object, "", {"ports": ports(*results)}, (), says))
 
 
 on_ports("refused", "default/my-nginx", ("default/my-nginx", NGINX, 80, "refused"), says="refused")

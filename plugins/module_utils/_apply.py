@@ -90,52 +90,6 @@ class Endangered:
         }
 
 
-def pool_to_object(options: Object, namespace: str) -> Object:
-    """One element of the option pools."""
-    spec: Object = {
-        "addresses": [str(text).strip() for text in options["addresses"]],
-        "autoAssign": options.get("auto_assign") is not False,
-        "avoidBuggyIPs": bool(options.get("avoid_buggy_ips")),
-    }
-    allocation = options.get("service_allocation")
-    if allocation is not None:
-        spec["serviceAllocation"] = _given(
-            priority=allocation.get("priority"),
-            namespaces=allocation.get("namespaces"),
-            namespaceSelectors=allocation.get("namespace_selectors"),
-            serviceSelectors=allocation.get("service_selectors"),
-        )
-    return _object("IPAddressPool", options, namespace, spec)
-
-
-def advertisement_to_object(options: Object, namespace: str) -> Object:
-    """One element of the option advertisements."""
-    spec = _given(
-        ipAddressPools=options.get("ip_address_pools"),
-        ipAddressPoolSelectors=options.get("ip_address_pool_selectors"),
-        nodeSelectors=options.get("node_selectors"),
-        interfaces=options.get("interfaces"),
-        serviceSelectors=options.get("service_selectors"),
-    )
-    return _object("L2Advertisement", options, namespace, spec)
-
-
-def _object(kind: str, options: Object, namespace: str, spec: Object) -> Object:
-    metadata: Object = {"name": options["name"], "namespace": namespace}
-    for part in ("labels", "annotations"):
-        if options.get(part):
-            # YAML reads true and 10 as no strings; labels are nothing else.
-            metadata[part] = {
-                str(key): str(text).lower() if isinstance(text, bool) else str(text)
-                for key, text in options[part].items()
-            }
-    return {"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata, "spec": spec}
-
-
-def _given(**fields: Any) -> Object:
-    return {key: part for key, part in fields.items() if part is not None and part != []}
-
-
 def plan(current: dict[str, Sequence[Object]], wanted: dict[str, Sequence[Object]], prune: bool) -> Plan:
     """current and wanted map a plural kind to objects. What is not named stays; with prune it goes, if it is ours.
 

@@ -175,7 +175,8 @@ options:
     default: []
   ignore:
     description:
-      - Codes of findings that are left out of account.
+      - Findings that are left out of account, by code, slug or pattern, and with C(=object) of one object alone.
+        An object's annotation C(l2ops.metallb/ignore) does the same.
     type: list
     elements: str
     default: []
@@ -187,7 +188,8 @@ options:
 notes:
   - "RBAC: in a Role in MetalLB's namespace C(ipaddresspools) and C(l2advertisements) (C(metallb.io)) with C(list),
     C(get), C(create), C(patch), and C(delete) for O(prune). In a ClusterRole C(services) with C(list). O(validate)
-    lists C(nodes) besides, in a ClusterRole; what may not be read is skipped, and named in RV(checks)."
+    lists C(bgpadvertisements) and C(nodes) besides, the latter in a ClusterRole; what may not be read is skipped, and named
+    in RV(checks)."
 seealso:
   - module: l2ops.metallb.l2_info
   - module: l2ops.metallb.l2_ready
@@ -304,6 +306,7 @@ summary:
     warnings: 0
     infos: 0
     skipped: 2
+    ignored: 0
 failure_kind:
   description: V(findings) when the wanted result was refused by rules or O(force) is needed, else V(execution).
   returned: failure
@@ -315,37 +318,32 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import AddressError
 from ansible_collections.l2ops.metallb.plugins.module_utils._apply import (
     ADVERTISEMENTS,
     POOLS,
     Plan,
     Step,
-    advertisement_to_object,
     diff_of,
     endangered,
     lost,
     merge_patch,
     plan,
-    pool_to_object,
     shown,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     ApiError,
     Kube,
+    ListOutcome,
     ListRequest,
     argument_spec,
     connect,
     guarded,
     resource_path,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._poolrules import (
-    SEVERITIES,
-    Surroundings,
-    judge,
-    judged,
-    sentence,
-)
+from ansible_collections.l2ops.metallb.plugins.module_utils._model import advertisement_to_object, pool_to_object
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules import advertisements, pools
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import OptionError, Options, judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import causes_of, is_controller, is_speaker
 
 POLL = 2.0
@@ -353,6 +351,7 @@ CONFLICTS = 3
 GROUP = "metallb.io"
 VERSION = "v1beta1"
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+CODES = frozenset(one.code for one in (*pools.RULES, *advertisements.RULES))
 UNKNOWN_FIELD = re.compile(r'unknown field "spec\.([^"]+)"')
 
 
@@ -367,9 +366,8 @@ class Config:
         self.deadline = time.monotonic() + module.params["timeout"]
         self.services: list = []
         self.services_error: ApiError | None = None
-        self.nodes: list = []
         self.current: dict[str, list] = {POOLS: [], ADVERTISEMENTS: []}
-        self.nodes_error: ApiError | None = None
+        self.seen: dict[str, ListOutcome] = {}
         self.crds_missing = False
         self.plan = Plan()
         # after-images of the API server, by kind and name
@@ -391,12 +389,12 @@ class Config:
             [
                 ListRequest(POOLS, GROUP, VERSION, namespace=self.namespace),
                 ListRequest(ADVERTISEMENTS, GROUP, VERSION, namespace=self.namespace),
+                ListRequest("bgpadvertisements", GROUP, VERSION, namespace=self.namespace),
                 ListRequest("services"),
                 ListRequest("nodes"),
             ]
         )
-        self.nodes = outcomes["nodes"].objects
-        self.nodes_error = outcomes["nodes"].error
+        self.seen = outcomes
         for plural in (POOLS, ADVERTISEMENTS):
             error = outcomes[plural].error
             if error is None:
@@ -421,45 +419,43 @@ class Config:
         params = self.module.params
         if not params["validate"]:
             return
-        around = Surroundings(
-            nodes=self.nodes,
-            **{key: params[key] or [] for key in ("gateway", "reserved", "dhcp_ranges", "node_networks", "ignore")},
-        )
+        given = {key: params[key] for key in ("gateway", "reserved", "dhcp_ranges", "node_networks", "ignore")}
         try:
-            found = judge(self.outcome_of(POOLS), self.outcome_of(ADVERTISEMENTS), around)
-        except AddressError as why:
-            self.module.fail_json(
-                msg=f"gateway, reserved, dhcp_ranges and node_networks take addresses, ranges and prefixes: {why}",
-                failure_kind="execution",
-                **self.result,
-            )
-        self.result["findings"] = found
-        unseen = "" if self.nodes_error is None else f"the nodes could not be read: {self.nodes_error}"
-        checks = judged(found, unseen)
-        self.result["checks"] = checks
-        names = dict(zip(SEVERITIES, ("errors", "warnings", "infos")))
-        self.result["summary"] = {
-            **{name: sum(1 for one in found if one["severity"] == severity) for severity, name in names.items()},
-            "skipped": sum(1 for one in checks if one["result"] == "skipped"),
-        }
+            options = Options.make(**given)
+        except OptionError as why:
+            self.module.fail_json(msg=str(why), failure_kind="execution", **self.result)
+        verdict = judge(self.outcome(), options, CODES)
+        self.result.update(verdict.as_result())
+        for note in verdict.notes:
+            self.module.warn(note)
         # Refused is what this call would write; what is wrong besides is said. Who gives pools alone may bring their
         # advertisement by another task.
         written = {("IPAddressPool", one["name"]) for one in params["pools"] or []}
         written |= {("L2Advertisement", one["name"]) for one in params["advertisements"] or []}
         alone = params["advertisements"] is None
         errors = []
-        for one in found:
-            ours = (one["object"]["kind"], one["object"]["name"]) in written
-            if one["severity"] == "error" and ours and not (alone and one["code"] == "MLB401"):
-                errors.append(sentence(one))
-            elif one["severity"] != "info":
-                self.module.warn(sentence(one))
+        for one in verdict.findings:
+            text = f"{one.code} {one.object}: {one.summary}. {one.fix}"
+            ours = (one.object.kind, one.object.name) in written
+            if one.severity == "error" and ours and not (alone and one.code == "MLB401"):
+                errors.append(text)
+            elif one.severity != "info":
+                self.module.warn(text)
         if errors:
             self.module.fail_json(
                 msg=f"Nothing was changed: {len(errors)} error(s). " + " | ".join(errors),
                 failure_kind="findings",
                 **self.result,
             )
+
+    def outcome(self) -> Snapshot:
+        """The cluster as it will be, with the objects of others too; of it only what was looked at."""
+        missing = {plural: str(one.error) for plural, one in self.seen.items() if one.error is not None}
+        objects = {plural: one.objects for plural, one in self.seen.items() if one.error is None}
+        for plural in (POOLS, ADVERTISEMENTS):
+            objects[plural] = self.outcome_of(plural)
+            missing.pop(plural, None)
+        return Snapshot.from_objects(objects, missing, self.namespace)
 
     def outcome_of(self, plural: str) -> list:
         """All objects of a kind as they will be, those of others too."""

@@ -13,6 +13,8 @@ severity  error (traffic is, or will be at the next restart or failover, broken)
           advice) or info. A rule may say another one where the meaning names two
 title     one line
 meaning   what it means and why it matters
+when      what makes a rule raise it
+commands  what a person types to see or mend it; capitals stand for names
 remedy    what mends it, in general; a finding itself has a "fix" for the very case
 needs     S what the user wrote is enough; A a live API or a snapshot of one; W answers from the wire; F facts of the
           nodes' interfaces. Several letters: each of them contributes
@@ -36,6 +38,12 @@ CATALOGUE = {
         "DaemonSet wants pods and gets none, and only its events say why.",
         "remedy": "Label MetalLB's namespace pod-security.kubernetes.io/enforce=privileged (and audit, warn), before MetalLB "
         "is installed. The role l2ops.metallb.install does.",
+        "when": "MetalLB's namespace (or the cluster's default level where it says nothing) does not enforce privileged, "
+        "and speakers are refused, or will be at their next start.",
+        "commands": [
+            "kubectl label --overwrite namespace metallb-system pod-security.kubernetes.io/{enforce,audit,warn}=privileged",
+            "kubectl -n metallb-system get events --field-selector reason=FailedCreate",
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -49,6 +57,12 @@ CATALOGUE = {
         "meaning": "The speaker of this node exists but does not work, so the node announces nothing, and addresses that it "
         "ought to announce go to another node, or to none.",
         "remedy": "See why the pod is not ready: kubectl -n metallb-system describe pod, and its logs.",
+        "when": "The speaker pod of a node that exists is not ready, and is not on its way out.",
+        "commands": [
+            "kubectl -n metallb-system get pods -l app.kubernetes.io/component=speaker -o wide",
+            "kubectl -n metallb-system describe pod POD",
+            "kubectl -n metallb-system logs POD -c speaker --previous",
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -64,6 +78,12 @@ CATALOGUE = {
         "the selected nodes runs a speaker.",
         "remedy": "Let the speakers tolerate the taint (Helm value speaker.tolerations), widen speaker.nodeSelector, or select "
         "only nodes with speakers in the L2Advertisement.",
+        "when": "A node that an L2Advertisement selects has no speaker pod. It is an error where no selected node has "
+        "one.",
+        "commands": [
+            "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints",
+            "helm -n metallb-system upgrade metallb metallb/metallb --reuse-values --set 'speaker.tolerations[0].operator=Exists'",
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -79,6 +99,11 @@ CATALOGUE = {
         "only, it stays Pending, since it tolerates nothing by default.",
         "remedy": "See why: kubectl -n metallb-system describe deployment and pod. Where all nodes are tainted, set the Helm "
         "value controller.tolerations.",
+        "when": "The controller's Deployment has no ready replica.",
+        "commands": [
+            "kubectl -n metallb-system describe deployment -l app.kubernetes.io/component=controller",
+            "kubectl -n metallb-system describe pods -l app.kubernetes.io/component=controller",
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -93,6 +118,11 @@ CATALOGUE = {
         "no CA bundle, the API server refuses all of them.",
         "remedy": "Wait until the controller is ready (module l2ops.metallb.l2_ready). If it is and the webhook still times out, "
         "the API server does not reach pods: see the CNI and network policies.",
+        "when": "The webhook's Service has no ready endpoint, or its configuration no CA bundle.",
+        "commands": [
+            "kubectl -n metallb-system get endpointslices -l kubernetes.io/service-name=metallb-webhook-service",
+            "kubectl get validatingwebhookconfigurations metallb-webhook-configuration -o yaml",
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -107,6 +137,11 @@ CATALOGUE = {
         "not exist never start; with different keys they do not see each other, and several nodes answer.",
         "remedy": "Let speaker.secretName and the controller's METALLB_ML_SECRET_NAME name the same Secret: the controller "
         "creates it when it starts.",
+        "when": "Speakers mount or read a Secret that is not there.",
+        "commands": [
+            "kubectl -n metallb-system get secrets",
+            "kubectl -n metallb-system rollout restart deployment metallb-controller",
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -120,6 +155,10 @@ CATALOGUE = {
         "meaning": "Without memberlist every node counts as alive, so an address stays with the node that the election gives, "
         "though that node is dead.",
         "remedy": "Leave the Helm value speaker.memberlist.enabled at true, and allow TCP and UDP port 7946 between the nodes.",
+        "when": "The speakers are given no address to bind memberlist to (environment METALLB_ML_BIND_ADDR).",
+        "commands": [
+            "helm -n metallb-system upgrade metallb metallb/metallb --reuse-values --set speaker.memberlist.enabled=true"
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -134,6 +173,11 @@ CATALOGUE = {
         "It does no harm but takes memory and privileges on every node.",
         "remedy": "Set the Helm values speaker.frr.enabled and frrk8s.enabled to false, both: which of them is on by default "
         "depends on the version.",
+        "when": "FRR or frr-k8s runs, or Helm values on disk turn it on, and there is neither a BGPPeer nor a "
+        "BGPAdvertisement.",
+        "commands": [
+            "helm -n metallb-system upgrade metallb metallb/metallb --reuse-values --set speaker.frr.enabled=false --set frrk8s.enabled=false"
+        ],
         "needs": "SA",
         "category": "install",
         "since": "0.14.9",
@@ -148,6 +192,11 @@ CATALOGUE = {
         "services that MetalLB serves as well. They overwrite each other's address, and two hosts may answer.",
         "remedy": "Keep one of them. Or set the Helm value loadBalancerClass of MetalLB and the same class in the services that "
         "it is to serve.",
+        "when": "Another controller that serves LoadBalancer services is set up for services that MetalLB serves as well.",
+        "commands": [
+            "kubectl get daemonsets,deployments -A | grep -iE 'kube-vip|svclb|cilium'",
+            "kubectl get ciliumloadbalancerippools",
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -162,6 +211,11 @@ CATALOGUE = {
         "answers ARP for it on all of them, unless strictARP is on.",
         "remedy": "Set ipvs.strictARP: true in kube-proxy's configuration (on Talos cluster.proxy.extraArgs: ipvs-strict-arp: "
         '"true"), or use mode nftables or iptables.',
+        "when": "kube-proxy's arguments or ConfigMap say mode ipvs, and not strictARP.",
+        "commands": [
+            "kubectl -n kube-system get configmap kube-proxy -o yaml | grep -A3 -E 'mode:|strictARP'",
+            "kubectl -n kube-system rollout restart daemonset kube-proxy",
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -175,6 +229,10 @@ CATALOGUE = {
         "meaning": "A ConfigurationState of the controller or of a living speaker says Invalid. It then works on with the last "
         "configuration that was good, or with none after a restart.",
         "remedy": "Mend what its message names.",
+        "when": "The ConfigurationState of the controller, or of a speaker whose node exists, has the result Invalid.",
+        "commands": [
+            "kubectl -n metallb-system get configurationstates -o custom-columns=NAME:.metadata.name,RESULT:.status.result,ERROR:.status.errorSummary"
+        ],
         "needs": "A",
         "category": "install",
         "since": "0.15.3",
@@ -187,6 +245,8 @@ CATALOGUE = {
         "title": "MetalLB is not installed",
         "meaning": "The cluster has neither MetalLB's kinds nor its controller and speakers, or only a part of them.",
         "remedy": "Install it: role l2ops.metallb.install.",
+        "when": "The cluster was looked at and has no controller, no speakers, or not the kinds of metallb.io.",
+        "commands": ["ansible-playbook l2ops.metallb.site --tags metallb_install", "kubectl get crd | grep metallb.io"],
         "needs": "A",
         "category": "install",
         "since": "0.14.9",
@@ -202,6 +262,12 @@ CATALOGUE = {
         "1.8, set it on control planes. It is an error where it leaves no node to announce some address.",
         "remedy": "Take the label away (role l2ops.metallb.nodes; on Talos out of the machine configuration), or let MetalLB "
         "ignore it: Helm value speaker.ignoreExcludeLB: true.",
+        "when": "A node that an L2Advertisement selects has the label, and speakers run without --ignore-exclude-lb.",
+        "commands": [
+            "ansible-playbook l2ops.metallb.site --tags metallb_nodes",
+            "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-",
+            "helm -n metallb-system upgrade metallb metallb/metallb --reuse-values --set speaker.ignoreExcludeLB=true",
+        ],
         "needs": "A",
         "category": "nodes",
         "since": "0.14.9",
@@ -216,6 +282,12 @@ CATALOGUE = {
         "Removed through the API, it is back within a second.",
         "remedy": "Take it out of the machine configuration by two patches in one call: set the label to an empty value, then "
         "delete it. Or set the Helm value speaker.ignoreExcludeLB: true.",
+        "when": "As MLB201, and the node's annotation talos.dev/owned-labels names the label.",
+        "commands": [
+            "kubectl get node NODE -o jsonpath='{.metadata.annotations.talos\\.dev/owned-labels}'",
+            "talosctl -n NODE patch machineconfig --patch @set-empty.yaml --patch @delete.yaml",
+            "helm -n metallb-system upgrade metallb metallb/metallb --reuse-values --set speaker.ignoreExcludeLB=true",
+        ],
         "needs": "A",
         "category": "nodes",
         "since": "0.14.9",
@@ -229,6 +301,11 @@ CATALOGUE = {
         "meaning": "Speakers leave out nodes whose condition NetworkUnavailable is True. Mostly the CNI has not come up there. It "
         "is an error where that leaves no node to announce some address.",
         "remedy": "See the CNI's pods on that node.",
+        "when": "A node that an L2Advertisement selects has the condition NetworkUnavailable=True.",
+        "commands": [
+            "kubectl describe node NODE | grep NetworkUnavailable",
+            "kubectl get pods -A --field-selector spec.nodeName=NODE",
+        ],
         "needs": "A",
         "category": "nodes",
         "since": "0.14.9",
@@ -242,6 +319,11 @@ CATALOGUE = {
         "meaning": "Whether a node is Ready plays no part in the election. A node that is cut off may stay elected, and its "
         "addresses are dead until memberlist notices, or for ever where memberlist is off.",
         "remedy": "Bring the node back, or take it out of the election: give it the exclude label, or remove its speaker.",
+        "when": "The node that the election gives for some address is not Ready.",
+        "commands": [
+            "kubectl get nodes",
+            "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers=",
+        ],
         "needs": "A",
         "category": "nodes",
         "since": "0.14.9",
@@ -255,6 +337,8 @@ CATALOGUE = {
         "meaning": "MetalLB does not check this. When that address is given to a service, two hosts answer for it, and the node may "
         "be lost for its own administrators.",
         "remedy": "Take the address out of the pool.",
+        "when": "An address of a node lies in a range of the pool.",
+        "commands": ["kubectl get nodes -o wide", "kubectl -n metallb-system edit ipaddresspool POOL"],
         "needs": "SA",
         "category": "pools",
         "since": "0.14.9",
@@ -268,6 +352,8 @@ CATALOGUE = {
         "meaning": "The pool holds an address that belongs to something else: the gateway, a virtual address of Talos' API, or what "
         "was listed as reserved. Given to a service, it takes that away from the whole network.",
         "remedy": "Take the address out of the pool.",
+        "when": "A range of the pool holds an address given as gateway or reserved.",
+        "commands": ["kubectl -n metallb-system edit ipaddresspool POOL"],
         "needs": "S",
         "category": "pools",
         "since": "0.14.9",
@@ -280,6 +366,10 @@ CATALOGUE = {
         "title": "Pools share addresses",
         "meaning": "MetalLB refuses a configuration in which an address is in two pools, or twice in one.",
         "remedy": "Give each address to one pool.",
+        "when": "An address is in ranges of two pools, or in two ranges of one.",
+        "commands": [
+            "kubectl -n metallb-system get ipaddresspools -o custom-columns=NAME:.metadata.name,ADDRESSES:.spec.addresses"
+        ],
         "needs": "S",
         "category": "pools",
         "since": "0.14.9",
@@ -294,6 +384,9 @@ CATALOGUE = {
         "layer 2 announcements are not heard. Only a router with a route to the segment could help.",
         "remedy": "Take the addresses out of a network that the announcing nodes are on. Where the nodes' networks cannot be told "
         "from their addresses, say them: node_networks (metallb_node_networks).",
+        "when": "No network that announcing nodes are on (node_networks, networks of interfaces, else guessed from the "
+        "nodes' addresses) holds the range. On a guess alone it is a warning while the range is near.",
+        "commands": ["kubectl get nodes -o wide", "talosctl -n NODE get addresses"],
         "needs": "SA",
         "category": "pools",
         "since": "0.14.9",
@@ -307,6 +400,8 @@ CATALOGUE = {
         "meaning": "MetalLB drops the host part of a prefix: 192.168.1.10/24 means all of 192.168.1.0/24, not the rest of it from "
         ".10 on.",
         "remedy": "Write the network itself, or a range with both ends.",
+        "when": "A prefix has bits set beyond its length.",
+        "commands": ["kubectl -n metallb-system edit ipaddresspool POOL"],
         "needs": "S",
         "category": "pools",
         "since": "0.14.9",
@@ -320,6 +415,11 @@ CATALOGUE = {
         "meaning": "MetalLB gives out the network's own address and its broadcast address like any other. Hosts on that network do "
         "not talk to them.",
         "remedy": "Take them out of the pool, or set avoidBuggyIPs: true, which keeps back addresses ending in .0 and .255.",
+        "when": "A range holds the first or last address of an on-link IPv4 network, and avoidBuggyIPs does not keep it "
+        "back.",
+        "commands": [
+            'kubectl -n metallb-system patch ipaddresspool POOL --type merge -p \'{"spec":{"avoidBuggyIPs":true}}\''
+        ],
         "needs": "SA",
         "category": "pools",
         "since": "0.14.9",
@@ -333,6 +433,11 @@ CATALOGUE = {
         "meaning": "The next service that needs an address of this pool gets none and stays pending. It is a warning while a few are "
         "left.",
         "remedy": "Enlarge the pool, or remove services that need no address of their own.",
+        "when": "All addresses are in use and somebody waits for one (error), or hardly any is left (warning).",
+        "commands": [
+            "kubectl -n metallb-system get ipaddresspool POOL -o jsonpath='{.status}'",
+            "kubectl get services -A | grep pending",
+        ],
         "needs": "A",
         "category": "pools",
         "since": "0.14.9",
@@ -346,6 +451,9 @@ CATALOGUE = {
         "meaning": "The pool shares addresses with the network of Services or of pods. Traffic to such an address is taken by the "
         "cluster's own routing.",
         "remedy": "Take the pool out of the LAN's address range, away from the Service and Pod networks.",
+        "when": "A range shares addresses with a ServiceCIDR, a node's podCIDR, cluster_networks, or the cluster address "
+        "of a service.",
+        "commands": ["kubectl get servicecidrs", "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"],
         "needs": "SA",
         "category": "pools",
         "since": "0.14.9",
@@ -360,6 +468,9 @@ CATALOGUE = {
         "loopback, link-local, multicast.",
         "remedy": "Write a range like 192.168.7.200-192.168.7.250 or a prefix like 192.168.7.192/27; a single address needs /32, or "
         "/128.",
+        "when": "An entry of addresses is no range or prefix that MetalLB reads, or holds addresses that no host on a LAN"
+        " can have.",
+        "commands": ["kubectl -n metallb-system get ipaddresspool POOL -o jsonpath='{.spec.addresses}'"],
         "needs": "S",
         "category": "pools",
         "since": "0.14.9",
@@ -372,6 +483,8 @@ CATALOGUE = {
         "title": "A pool overlaps a DHCP range",
         "meaning": "The DHCP server will lease an address that a service has, or the other way round, and two hosts answer for it.",
         "remedy": "Take the range out of the pool, or out of what the DHCP server gives out.",
+        "when": "A range shares addresses with one given as dhcp_ranges.",
+        "commands": ["kubectl -n metallb-system edit ipaddresspool POOL"],
         "needs": "S",
         "category": "pools",
         "since": "0.14.9",
@@ -384,6 +497,8 @@ CATALOGUE = {
         "title": "A pool or advertisement is outside MetalLB's namespace",
         "meaning": "MetalLB reads its configuration in its own namespace only, and its webhook refuses such objects elsewhere.",
         "remedy": "Put the object into MetalLB's namespace.",
+        "when": "An IPAddressPool or L2Advertisement is in another namespace than MetalLB.",
+        "commands": ["kubectl get ipaddresspools,l2advertisements -A"],
         "needs": "SA",
         "category": "pools",
         "since": "0.14.9",
@@ -398,6 +513,11 @@ CATALOGUE = {
         "its labels, and no BGPAdvertisement does.",
         "remedy": "Name the pool in ipAddressPools of an L2Advertisement, or leave out both ipAddressPools and ipAddressPoolSelectors "
         "there, which means all pools.",
+        "when": "No L2Advertisement and no BGPAdvertisement names the pool, selects its labels, or stands for all pools.",
+        "commands": [
+            "kubectl -n metallb-system get l2advertisements -o yaml",
+            "kubectl -n metallb-system get ipaddresspools --show-labels",
+        ],
         "needs": "SA",
         "category": "advertisements",
         "since": "0.14.9",
@@ -411,6 +531,8 @@ CATALOGUE = {
         "meaning": "MetalLB accepts such a name without a word. Mostly it is a typing error, and the pool that was meant is not "
         "advertised.",
         "remedy": "Mend the name in ipAddressPools, or create the pool.",
+        "when": "ipAddressPools names a pool that is neither in the cluster nor among what was given.",
+        "commands": ["kubectl -n metallb-system get ipaddresspools,l2advertisements"],
         "needs": "SA",
         "category": "advertisements",
         "since": "0.14.9",
@@ -423,6 +545,8 @@ CATALOGUE = {
         "title": "An advertisement selects no node",
         "meaning": "No node has the labels that its nodeSelectors want, so this advertisement announces nothing.",
         "remedy": "Mend the nodeSelectors, or label the nodes that are to announce. Without nodeSelectors all nodes may.",
+        "when": "None of the nodeSelectors matches any node.",
+        "commands": ["kubectl get nodes --show-labels"],
         "needs": "A",
         "category": "advertisements",
         "since": "0.14.9",
@@ -437,6 +561,11 @@ CATALOGUE = {
         "interfaces; but a node with two interfaces in one network answers twice, and addresses become known on networks "
         "where they are not meant to be.",
         "remedy": "Name the LAN interface in interfaces, if it has the same name on all selected nodes.",
+        "when": "spec.interfaces is missing or empty.",
+        "commands": [
+            "talosctl -n NODE get links",
+            'kubectl -n metallb-system patch l2advertisement NAME --type merge -p \'{"spec":{"interfaces":["eth0"]}}\'',
+        ],
         "needs": "SA",
         "category": "advertisements",
         "since": "0.14.9",
@@ -450,6 +579,8 @@ CATALOGUE = {
         "meaning": "When such a node is elected, nobody answers: interfaces play no part in the election. If the service answers "
         "nevertheless, its former announcement is still in the speaker's memory and dies at its next restart.",
         "remedy": "Name an interface that every selected node has, or use an advertisement with nodeSelectors for each kind of node.",
+        "when": "By the facts given as interfaces, a selected node has none of the named interfaces.",
+        "commands": ["talosctl -n NODE get links", "kubectl get events -A --field-selector reason=announceFailed"],
         "needs": "AF",
         "category": "advertisements",
         "since": "0.14.9",
@@ -463,6 +594,9 @@ CATALOGUE = {
         "meaning": "It is a port of a bond or bridge, is down, or has NOARP set. To MetalLB it exists, so there is no event and the "
         "status looks right, but nothing listens there.",
         "remedy": "Name the bond, bridge or VLAN above it, or bring it up.",
+        "when": "By the facts given as interfaces, the named interface of a selected node is down, a port of a bond or "
+        "bridge, or has NOARP, and no other named one can answer.",
+        "commands": ["talosctl -n NODE get links -o yaml"],
         "needs": "F",
         "category": "advertisements",
         "since": "0.14.9",
@@ -476,6 +610,8 @@ CATALOGUE = {
         "meaning": "Advertisements of the same pool and node add up. One of them names no interfaces, which means all, so the "
         "interfaces that the other one names limit nothing.",
         "remedy": "Name interfaces in both, or remove one.",
+        "when": "Two advertisements reach the same pool and node, and only one of them names interfaces.",
+        "commands": ["kubectl -n metallb-system get l2advertisements -o yaml"],
         "needs": "SA",
         "category": "advertisements",
         "since": "0.14.9",
@@ -489,6 +625,8 @@ CATALOGUE = {
         "meaning": "The API server drops unknown fields without a word, so the object does less than it says. It is a typing error, or "
         "a field of a later MetalLB: serviceSelectors of L2Advertisement came with 0.16.",
         "remedy": "Mend the field's name, or upgrade MetalLB.",
+        "when": "spec has a field that the installed kind has not; without a cluster, one that no supported MetalLB has.",
+        "commands": ["kubectl explain l2advertisement.spec", "kubectl explain ipaddresspool.spec"],
         "needs": "SA",
         "category": "advertisements",
         "since": "0.14.9",
@@ -501,6 +639,11 @@ CATALOGUE = {
         "title": "A selector or list that MetalLB rejects",
         "meaning": "A label selector cannot be read, or a list holds an entry twice. MetalLB then rejects its whole configuration.",
         "remedy": "Mend the selector: In and NotIn need values, Exists and DoesNotExist must have none.",
+        "when": "A label selector is invalid, or a list that must not name anything twice does.",
+        "commands": [
+            "kubectl -n metallb-system get configurationstates",
+            "kubectl -n metallb-system logs -l app.kubernetes.io/component=controller --tail=50",
+        ],
         "needs": "S",
         "category": "advertisements",
         "since": "0.14.9",
@@ -513,6 +656,11 @@ CATALOGUE = {
         "title": "A service gets no address",
         "meaning": "The service is of type LoadBalancer and MetalLB's to serve, and its status has no address.",
         "remedy": "See the finding that is named as its cause, or the event that it quotes.",
+        "when": "A service of type LoadBalancer that MetalLB serves has no address in its status.",
+        "commands": [
+            "kubectl -n NAMESPACE describe service NAME",
+            "kubectl -n metallb-system logs -l app.kubernetes.io/component=controller --tail=50",
+        ],
         "needs": "A",
         "category": "services",
         "since": "0.14.9",
@@ -526,6 +674,12 @@ CATALOGUE = {
         "meaning": "The address that it asks for is in no pool, the pool that it asks for does not exist, the pool's "
         "serviceAllocation keeps the service out, or the address is of another family than the service.",
         "remedy": "Ask for an address of a pool, enlarge a pool, or leave the choice to MetalLB.",
+        "when": "The address or pool that the service asks for is not there, is not for this service, or is of another "
+        "family.",
+        "commands": [
+            "kubectl -n metallb-system get ipaddresspools -o yaml",
+            "kubectl -n NAMESPACE get service NAME -o jsonpath='{.metadata.annotations}'",
+        ],
         "needs": "SA",
         "category": "services",
         "since": "0.14.9",
@@ -539,6 +693,11 @@ CATALOGUE = {
         "meaning": "Services share an address only if both carry the same value in metallb.io/allow-shared-ip, use different ports, "
         "and either both have the policy Cluster or select the same pods.",
         "remedy": "Ask for another address, or make both fit for sharing.",
+        "when": "The address that the service has or asks for is held by another one with which it may not share.",
+        "commands": [
+            "kubectl get services -A | grep ADDRESS",
+            "kubectl -n NAMESPACE annotate --overwrite service NAME metallb.io/allow-shared-ip=KEY",
+        ],
         "needs": "SA",
         "category": "services",
         "since": "0.14.9",
@@ -552,6 +711,10 @@ CATALOGUE = {
         "meaning": "metallb.universe.tf/ still works but is deprecated since 0.14.9. Where both prefixes are given, metallb.io/ wins; "
         "it is an error when the two say different things.",
         "remedy": "Use the prefix metallb.io/ and remove the old annotation.",
+        "when": "A service carries an annotation metallb.universe.tf/ that MetalLB reads.",
+        "commands": [
+            "kubectl -n NAMESPACE annotate service NAME metallb.io/loadBalancerIPs=ADDRESS metallb.universe.tf/loadBalancerIPs-"
+        ],
         "needs": "SA",
         "category": "services",
         "since": "0.14.9",
@@ -564,6 +727,10 @@ CATALOGUE = {
         "title": "A service asks for its address in two ways",
         "meaning": "MetalLB refuses a service with both spec.loadBalancerIP and the annotation loadBalancerIPs, even if they agree.",
         "remedy": "Remove spec.loadBalancerIP, which Kubernetes has deprecated.",
+        "when": "A service has both spec.loadBalancerIP and the annotation loadBalancerIPs.",
+        "commands": [
+            'kubectl -n NAMESPACE patch service NAME --type json -p \'[{"op":"remove","path":"/spec/loadBalancerIP"}]\''
+        ],
         "needs": "SA",
         "category": "services",
         "since": "0.14.9",
@@ -577,6 +744,8 @@ CATALOGUE = {
         "meaning": "It has MetalLB's prefix, but MetalLB knows nothing of that name and ignores it without a word. Mostly it is a "
         "typing error.",
         "remedy": "Mend the name: address-pool, loadBalancerIPs or allow-shared-ip.",
+        "when": "A service has an annotation with one of MetalLB's prefixes whose name MetalLB does not read.",
+        "commands": ["kubectl -n NAMESPACE get service NAME -o jsonpath='{.metadata.annotations}'"],
         "needs": "SA",
         "category": "services",
         "since": "0.14.9",
@@ -591,6 +760,11 @@ CATALOGUE = {
         "announce, for its labels, its condition, its speaker or the advertisement. Speakers that had announced it log "
         "serviceWithdrawn with the reason notOwner.",
         "remedy": "Run the pods on nodes that may announce, let those nodes announce, or use externalTrafficPolicy Cluster.",
+        "when": "externalTrafficPolicy is Local, pods serve, and none of them is on a node that may announce.",
+        "commands": [
+            "kubectl -n NAMESPACE get pods -o wide",
+            'kubectl -n NAMESPACE patch service NAME -p \'{"spec":{"externalTrafficPolicy":"Cluster"}}\'',
+        ],
         "needs": "A",
         "category": "services",
         "since": "0.14.9",
@@ -604,6 +778,11 @@ CATALOGUE = {
         "meaning": "MetalLB announces a service only while at least one of its endpoints serves, under the policy Cluster too. It has "
         "an address, and nobody answers ARP for it.",
         "remedy": "See whether the selector matches pods and whether these are ready.",
+        "when": "No endpoint of the service is ready or serving.",
+        "commands": [
+            "kubectl -n NAMESPACE get endpointslices -l kubernetes.io/service-name=NAME",
+            "kubectl -n NAMESPACE get pods --show-labels",
+        ],
         "needs": "A",
         "category": "services",
         "since": "0.14.9",
@@ -616,6 +795,10 @@ CATALOGUE = {
         "title": "Nobody may announce a service's address",
         "meaning": "The service has an address and serving pods, and yet each node is ruled out. Speakers say so only at log level debug.",
         "remedy": "See per node why not, and the finding that is named as its cause.",
+        "when": "The service has an address and endpoints, and by MetalLB's election no node may announce it.",
+        "commands": [
+            'ansible-playbook l2ops.metallb.diagnose -e \'{"metallb_diagnose_services": ["NAMESPACE/NAME"]}\''
+        ],
         "needs": "A",
         "category": "services",
         "since": "0.14.9",
@@ -631,6 +814,12 @@ CATALOGUE = {
         "Traffic is not touched, but whoever reads it is misled.",
         "remedy": "Delete the object: the speaker writes a right one within seconds. Mended in MetalLB 0.16. The module "
         "l2ops.metallb.speaker_restart leaves none behind.",
+        "when": "ServiceL2Status names another node than its own label or the election, or is missing though the service "
+        "is announced.",
+        "commands": [
+            "kubectl -n metallb-system get servicel2statuses --show-labels",
+            "kubectl -n metallb-system delete servicel2status NAME",
+        ],
         "needs": "A",
         "category": "services",
         "since": "0.14.9",
@@ -645,6 +834,11 @@ CATALOGUE = {
         "announceFailed, yet right after it also says nodeAssigned, and its metric says announced. If the service answers, "
         "its former announcement still lives in the speaker's memory, until that restarts.",
         "remedy": "Name an interface that every selected node has, or restrict the advertisement to nodes that have it.",
+        "when": "The latest event of a speaker about the service is announceFailed.",
+        "commands": [
+            "kubectl get events -A --field-selector reason=announceFailed",
+            "kubectl -n metallb-system get l2advertisements -o yaml",
+        ],
         "needs": "A",
         "category": "services",
         "since": "0.14.9",
@@ -658,6 +852,10 @@ CATALOGUE = {
         "meaning": "The pool was removed or made smaller. MetalLB does not announce such an address and gives the service another one "
         "at the next occasion.",
         "remedy": "Put the address back into a pool, or let the service have a new one.",
+        "when": "The service's addresses are in no pool, or in different ones.",
+        "commands": [
+            "kubectl -n metallb-system get ipaddresspools -o custom-columns=NAME:.metadata.name,ADDRESSES:.spec.addresses"
+        ],
         "needs": "A",
         "category": "services",
         "since": "0.14.9",
@@ -671,6 +869,8 @@ CATALOGUE = {
         "meaning": "Only one node is at once a candidate and home of a serving pod. When that pod moves or that node goes, the address "
         "falls silent until another pod serves.",
         "remedy": "Run the pods on at least two nodes that may announce, with topologySpreadConstraints or a DaemonSet.",
+        "when": "externalTrafficPolicy is Local and exactly one node may announce and has a serving pod.",
+        "commands": ["kubectl -n NAMESPACE get pods -o wide"],
         "needs": "A",
         "category": "services",
         "since": "0.14.9",
@@ -684,6 +884,8 @@ CATALOGUE = {
         "meaning": "The address was given to a service and is to be announced, but neither ARP nor neighbour discovery brings an answer.",
         "remedy": "If the API names a cause, mend that. Else ask the announcing node alone (l2_probe does): if it answers then, "
         "broadcast is lost on the way.",
+        "when": "Neither broadcast nor asking nodes alone brought an answer for a service's address.",
+        "commands": ["ansible-playbook l2ops.metallb.diagnose", "arping -I INTERFACE -c 3 ADDRESS"],
         "needs": "W",
         "category": "wire",
         "since": "0.14.9",
@@ -697,6 +899,8 @@ CATALOGUE = {
         "meaning": "The address is in use elsewhere, by a static address, a DHCP lease, another cluster, or a proxy that answers for "
         "all.",
         "remedy": "Find the host by its MAC and give it another address, or take the address out of the pool.",
+        "when": "A MAC that is no node's answers for a service's address, and the MACs of all nodes are known.",
+        "commands": ["arping -b -I INTERFACE -c 3 ADDRESS", "ip neigh show ADDRESS"],
         "needs": "W",
         "category": "wire",
         "since": "0.14.9",
@@ -710,6 +914,11 @@ CATALOGUE = {
         "meaning": "Clients reach whichever answered last. Either the speakers do not see each other (port 7946 over TCP and UDP, "
         "different secrets), or kube-proxy in mode ipvs answers without strictARP, or a second announcer is at work.",
         "remedy": "Allow port 7946 between the nodes and see the speakers' logs; set strictARP; keep one announcer.",
+        "when": "Two or more nodes answer for one address, to broadcast or when asked alone.",
+        "commands": [
+            "arping -b -I INTERFACE -c 3 ADDRESS",
+            "kubectl -n metallb-system logs -l app.kubernetes.io/component=speaker -c speaker --tail=-1 | grep -i memberlist",
+        ],
         "needs": "W",
         "category": "wire",
         "since": "0.14.9",
@@ -722,6 +931,11 @@ CATALOGUE = {
         "title": "Another node answers than the elected one",
         "meaning": "The speakers decide on other data than the API shows: they see fewer of each other, or the change is very young.",
         "remedy": "Look again after ten seconds. If it stays, see whether the speakers reach each other on port 7946.",
+        "when": "Exactly one node answers, and it is not the one that the election gives.",
+        "commands": [
+            "kubectl -n metallb-system logs -l app.kubernetes.io/component=speaker -c speaker --tail=-1 | grep -i memberlist",
+            "kubectl -n metallb-system rollout restart daemonset metallb-speaker",
+        ],
         "needs": "AW",
         "category": "wire",
         "since": "0.14.9",
@@ -735,6 +949,8 @@ CATALOGUE = {
         "meaning": "No service has this address yet, but a host on the network answers for it. The service that gets it will share it "
         "with that host.",
         "remedy": "Free the address, or take it out of the pool.",
+        "when": "Somebody answers for an address of a pool that no service has.",
+        "commands": ["arping -b -I INTERFACE -c 3 ADDRESS", "ip neigh show ADDRESS"],
         "needs": "AW",
         "category": "wire",
         "since": "0.14.9",
@@ -748,6 +964,11 @@ CATALOGUE = {
         "meaning": "ARP is answered, so MetalLB does its part. Behind it the connection fails: refused, timed out, TLS, or an HTTP status.",
         "remedy": "Refused: kube-proxy has no rule, or the pods do not listen. Timed out: a firewall, a network policy, or the way "
         "back. When every service is refused at once, restart kube-proxy.",
+        "when": "A port of a service was asked (service_probe) and did not answer as it should.",
+        "commands": [
+            "kubectl -n NAMESPACE get endpointslices -l kubernetes.io/service-name=NAME",
+            "kubectl -n kube-system rollout restart daemonset kube-proxy",
+        ],
         "needs": "W",
         "category": "wire",
         "since": "0.14.9",
@@ -760,6 +981,12 @@ CATALOGUE = {
         "title": "It answers though by its configuration nobody should",
         "meaning": "A speaker still answers out of its memory. The service works now and dies when that speaker restarts.",
         "remedy": "Mend what the API side names (mostly interfaces), then restart the speakers to see that it holds.",
+        "when": "A node answers for the address, though by the configuration nobody may, or a speaker said that it "
+        "cannot.",
+        "commands": [
+            "kubectl get events -A --field-selector reason=announceFailed",
+            "kubectl -n metallb-system rollout restart daemonset metallb-speaker",
+        ],
         "needs": "AW",
         "category": "wire",
         "since": "0.14.9",
@@ -772,6 +999,8 @@ CATALOGUE = {
         "title": "The probing host cannot tell",
         "meaning": "It has no interface in the network of the address, or may not send raw frames, so silence means nothing.",
         "remedy": "Probe from a host of that network segment that is no node, as root.",
+        "when": "The probing host could not ask for an address, or its silence proves nothing.",
+        "commands": ["ip -brief address", "ansible-playbook l2ops.metallb.diagnose -e metallb_probe_host=HOST"],
         "needs": "W",
         "category": "wire",
         "since": "0.14.9",
@@ -786,6 +1015,8 @@ CATALOGUE = {
         "suppression or inspection, storm control, a Wi-Fi or virtual switch; for IPv6 also a speaker that lost the group "
         "when its interface was down.",
         "remedy": "See the switch or access point between. For IPv6, restart that speaker first.",
+        "when": "A node answers when it is asked alone, and not to broadcast or multicast.",
+        "commands": ["tcpdump -ni INTERFACE arp or icmp6", "kubectl -n metallb-system delete pod SPEAKER"],
         "needs": "W",
         "category": "wire",
         "since": "0.14.9",
@@ -798,6 +1029,11 @@ CATALOGUE = {
         "title": "One node answers with several MACs",
         "meaning": "Several of its interfaces are in this network segment and the advertisement does not choose among them.",
         "remedy": "Name one interface in the L2Advertisement.",
+        "when": "One node answers for one address with two or more MACs.",
+        "commands": [
+            "talosctl -n NODE get links",
+            'kubectl -n metallb-system patch l2advertisement NAME --type merge -p \'{"spec":{"interfaces":["eth0"]}}\'',
+        ],
         "needs": "W",
         "category": "wire",
         "since": "0.14.9",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from . import build
-from .host import Engine, check_forwarding, check_subnet, prepare_host
+from .host import Engine, allow_watchers, check_forwarding, check_subnet, prepare_host
 from .settings import (
     BIN,
     ENV_SH,
@@ -31,7 +31,6 @@ from .settings import (
     SHAPE,
     SSH_KEY,
     STATE,
-    ULA,
     Settings,
 )  # fmt: skip
 from .ui import LabError, run, say, stage
@@ -77,6 +76,7 @@ def up(settings: Settings, engine: Engine) -> None:
         say(f"The lab is up already: cluster {settings.cluster}, {len(settings.node_names)} nodes")
     else:
         down(settings, engine, quiet=True)
+        allow_watchers(settings)
         create_network(settings, engine)
         with stage(
             f"Creating cluster {settings.cluster}: {settings.control_planes} control plane(s), {settings.workers} worker(s)",
@@ -113,7 +113,7 @@ def create_network(settings: Settings, engine: Engine) -> None:
         return
     flags = ["--subnet", str(settings.subnet), "--gateway", settings.gateway, "--ip-range", settings.containers_range]
     if settings.dual_stack:
-        flags += ["--ipv6", "--subnet", str(ULA), "--gateway", settings.host6(1)]
+        flags += ["--ipv6", "--subnet", str(settings.subnet6), "--gateway", settings.host6(1)]
     engine.run("network", "create", "--driver", "bridge", *flags, settings.network, log=LOGS / "cluster.log")
 
 

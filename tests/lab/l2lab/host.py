@@ -163,6 +163,44 @@ def check_forwarding() -> None:
             )
 
 
+# inotify instances that a node takes, measured: 27 on a control plane, 14 on a worker; some to spare.
+WATCHERS_CONTROL_PLANE, WATCHERS_WORKER, WATCHERS_ENOUGH = 32, 16, 1024
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+
+
+def watchers_in_use(proc: Path = Path("/proc")) -> int:
+    """inotify instances of all processes; of those that may not be looked at, none."""
+    found = 0
+    for table in proc.glob("[0-9]*/fd"):
+        try:
+            found += sum(1 for one in table.iterdir() if os.readlink(one) == "anon_inode:inotify")
+        except OSError:
+            continue
+    return found
+
+
+def allow_watchers(settings: Settings) -> None:
+    """A kubelet that gets no inotify instance dies ("too many open files"), and with it the third control plane's etcd."""
+    if not INOTIFY.exists():
+        return
+    limit = int(INOTIFY.read_text(encoding="ascii"))
+    need = watchers_in_use()
+    need += settings.control_planes * WATCHERS_CONTROL_PLANE + settings.workers * WATCHERS_WORKER
+    if need <= limit:
+        return
+    more = max(WATCHERS_ENOUGH, 2 * need)
+    say(
+        f"Raising the kernel's fs.inotify.max_user_instances from {limit} to {more} until the next boot: the nodes need {need}"
+    )
+    try:
+        INOTIFY.write_text(str(more), encoding="ascii")
+    except OSError as why:
+        raise LabError(
+            f"The kernel allows {limit} inotify instances, and the nodes of this lab need {need} ({why.strerror}). "
+            f"As root: sysctl -w fs.inotify.max_user_instances={more}; or fewer nodes: LAB_WORKERS=1"
+        ) from None
+
+
 def check_subnet(settings: Settings, found: Engine) -> None:
     """Refuse a subnet that this machine already routes elsewhere, rather than shadow the user's own LAN."""
     own = found.bridge(settings.network)

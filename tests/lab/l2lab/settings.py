@@ -33,8 +33,6 @@ HAPROXY_IMAGE = "docker.io/kindest/haproxy:v20230606-42a2262b"
 PUBLISHED_NODE_IMAGE = "docker.io/kindest/node:v1.34.0"
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 
-ULA = ipaddress.IPv6Network("fd00:192:168:7::/64")
-
 
 def _number(name: str, default: int, least: int, most: int) -> int:
     text = os.environ.get(name, "").strip() or str(default)
@@ -77,8 +75,14 @@ class Settings:
     def host(self, number: int) -> str:
         return str(self.subnet.network_address + number)
 
+    @property
+    def subnet6(self) -> ipaddress.IPv6Network:
+        """fd00:192:168:7::/64 for 192.168.7.0/24: of its own for each lab, so that dual-stack labs stand side by side."""
+        octets = str(self.subnet.network_address).split(".")
+        return ipaddress.IPv6Network(f"fd00:{octets[0]}:{octets[1]}:{octets[2]}::/64")
+
     def host6(self, number: int) -> str:
-        return str(ULA.network_address + number)
+        return str(self.subnet6.network_address + number)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,20}", self.cluster):

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab's own decisions: its shape from variables, what it refuses, and what it asks of the machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+LAB = Path(__file__).resolve().parents[1] / "lab"
+if not LAB.is_dir():
+    pytest.skip("tests/lab is not here", allow_module_level=True)
+if str(LAB) not in sys.path:
+    sys.path.insert(0, str(LAB))
+
+from l2lab import cluster, host  # noqa: E402
+from l2lab.settings import EXCLUDE_LABEL, Settings  # noqa: E402
+from l2lab.ui import LabError  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch):
+    for name in ("WORKERS", "CONTROL_PLANES", "DUAL_STACK", "SUBNET", "IMAGES", "ENGINE", "INSTALL"):
+        monkeypatch.delenv(f"LAB_{name}", raising=False)
+
+
+def test_without_variables_it_is_the_source_documents_world():
+    lab = Settings()
+    assert lab.pool == ["192.168.7.200-192.168.7.250"]
+    assert {name: one["address"] for name, one in lab.services.items()} == {
+        "traefik/traefik": "192.168.7.203",
+        "default/my-nginx": "192.168.7.201",
+        "default/nginx-lb-service": "192.168.7.200",
+    }
+    nodes = cluster.kind_config(lab, "image", pulled=False)["nodes"]
+    assert [one["role"] for one in nodes] == ["control-plane", "worker", "worker", "worker"]
+    assert all(one["labels"] == {EXCLUDE_LABEL: ""} for one in nodes[1:])
+
+
+def test_everything_follows_the_subnet(monkeypatch):
+    monkeypatch.setenv("LAB_SUBNET", "10.77.0.0/24")
+    monkeypatch.setenv("LAB_DUAL_STACK", "1")
+    monkeypatch.setenv("LAB_CONTROL_PLANES", "3")
+    lab = Settings()
+    assert lab.pool == ["10.77.0.200-10.77.0.250", "fd00:10:77::200-fd00:10:77::250"]
+    assert lab.services["traefik/traefik"]["address"] == "10.77.0.203"
+    config = cluster.kind_config(lab, "image", pulled=False)
+    assert config["networking"]["ipFamily"] == "dual"
+    assert [one["role"] for one in config["nodes"]].count("control-plane") == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("LAB_SUBNET", "192.168.7.0/26", "/16 to /24"),
+        ("LAB_SUBNET", "8.8.8.0/24", "private"),
+        ("LAB_SUBNET", "the lan", "no IPv4 network"),
+        ("LAB_WORKERS", "many", "whole number"),
+        ("LAB_WORKERS", "10", "from 0 to 9"),
+        ("LAB_ENGINE", "lxc", "podman, docker"),
+    ],
+)
+def test_nonsense_is_refused_with_what_would_do(monkeypatch, name, text, says):
+    monkeypatch.setenv(name, text)
+    with pytest.raises(LabError, match=says) as said:
+        Settings()
+    assert name in str(said.value)
+
+
+@pytest.fixture
+def limit(monkeypatch, tmp_path):
+    """A kernel that allows so many inotify instances, 100 of which are taken."""
+    file = tmp_path / "max_user_instances"
+    monkeypatch.setattr(host, "INOTIFY", file)
+    monkeypatch.setattr(host, "watchers_in_use", lambda: 100)
+    return file
+
+
+def test_the_kernel_is_left_alone_where_it_allows_enough(limit):
+    limit.write_text("8192", encoding="ascii")
+    host.allow_watchers(Settings())
+    assert limit.read_text(encoding="ascii") == "8192"
+
+
+def test_the_kernel_is_asked_for_more_and_the_user_is_told(limit, capsys):
+    limit.write_text("128", encoding="ascii")
+    host.allow_watchers(Settings())
+    assert limit.read_text(encoding="ascii") == "1024"
+    assert "fs.inotify.max_user_instances from 128 to 1024" in capsys.readouterr().out
+
+
+def test_a_kernel_that_refuses_is_named_with_the_command(limit, monkeypatch):
+    limit.write_text("128", encoding="ascii")
+
+    def refuse(*_arguments, **_more):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(LabError, match="sysctl -w fs.inotify.max_user_instances=1024"):
+        host.allow_watchers(Settings())
+
+
+def test_watchers_of_this_very_process_are_counted():
+    import ctypes
+    import os
+
+    before = host.watchers_in_use()
+    descriptor = ctypes.CDLL(None).inotify_init()
+    try:
+        assert host.watchers_in_use() >= 1
+        assert os.readlink(f"/proc/self/fd/{descriptor}") == "anon_inode:inotify"
+    finally:
+        os.close(descriptor)
+    assert before >= 0

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -100,19 +103,13 @@ def test_a_kernel_that_refuses_is_named_with_the_command(limit, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "write_text", refuse)
-    with pytest.raises(LabError, match="sysctl -w fs.inotify.max_user_instances=1024"):
+    with pytest.raises(LabError, match=re.escape("sysctl -w fs.inotify.max_user_instances=1024")):
         host.allow_watchers(Settings())
 
 
-def test_watchers_of_this_very_process_are_counted():
-    import ctypes
-    import os
-
-    before = host.watchers_in_use()
+def test_watchers_of_running_processes_are_counted():
     descriptor = ctypes.CDLL(None).inotify_init()
     try:
         assert host.watchers_in_use() >= 1
-        assert os.readlink(f"/proc/self/fd/{descriptor}") == "anon_inode:inotify"
     finally:
         os.close(descriptor)
-    assert before >= 0

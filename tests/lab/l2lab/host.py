@@ -173,7 +173,7 @@ def watchers_in_use(proc: Path = Path("/proc")) -> int:
     found = 0
     for table in proc.glob("[0-9]*/fd"):
         try:
-            found += sum(1 for one in table.iterdir() if os.readlink(one) == "anon_inode:inotify")
+            found += sum(1 for one in table.iterdir() if str(one.readlink()) == "anon_inode:inotify")
         except OSError:
             continue
     return found

@@ -202,6 +202,7 @@ import threading
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     ApiError,
     Kube,
@@ -440,6 +441,7 @@ def main() -> None:
         mutually_exclusive=[("nodes", "label_selector")],
         supports_check_mode=True,
     )
+    module.params.update(spread(module.params, module.argument_spec))
     check_arguments(module)
     with guarded(module):
         task = Task(module, connect(module))

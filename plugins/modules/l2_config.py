@@ -318,6 +318,7 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._apply import (
     ADVERTISEMENTS,
     POOLS,
@@ -715,6 +716,7 @@ def main() -> None:
         required_one_of=[("pools", "advertisements")],
         supports_check_mode=True,
     )
+    module.params.update(spread(module.params, module.argument_spec))
     wanted = wanted_objects(module)
     with guarded(module):
         config = Config(module, connect(module), wanted)

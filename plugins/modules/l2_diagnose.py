@@ -359,6 +359,7 @@ failure_kind:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._judging import ARGUMENTS, judged, options_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     ListRequest,
@@ -419,6 +420,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
+    module.params.update(spread(module.params, module.argument_spec))
     params = module.params
     try:
         options, notes = options_of(params)

@@ -130,6 +130,7 @@ failure_kind:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     ApiError,
     Kube,
@@ -324,6 +325,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
+    module.params.update(spread(module.params, module.argument_spec))
     if module.params["timeout"] < 0:
         module.fail_json(msg="timeout must be 0 seconds or more.", failure_kind="execution")
     if module.params["services"] is not None and module.params["until"] != "l2_status":

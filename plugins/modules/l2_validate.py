@@ -324,6 +324,7 @@ judged:
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.l2ops.metallb.plugins.module_utils._answers import listed, spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._judging import ARGUMENTS, judged, options_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     ListRequest,
@@ -410,6 +411,8 @@ def given(module, namespace):
             if one["name"] in names:
                 fail(module, f"{option}: {one['name']} is given twice.")
             names.add(one["name"])
+            texts = ("addresses", "interfaces", "ip_address_pools")
+            one = {**one, **{key: listed(one[key]) for key in texts if key in one}}
             found.objects.append(convert(one, namespace))
     for place, one in enumerate(params["services"] or ()):
         metadata = one.get("metadata")
@@ -446,6 +449,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
+    module.params.update(spread(module.params, module.argument_spec))
     params = module.params
     against = against_of(params)
     if (against == "snapshot") != bool(params["snapshot"]):

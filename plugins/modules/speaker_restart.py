@@ -166,6 +166,7 @@ failure_kind:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     ApiError,
     Kube,
@@ -408,6 +409,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
+    module.params.update(spread(module.params, module.argument_spec))
     for option in ("timeout", "settle"):
         if module.params[option] < (1 if option == "timeout" else 0):
             module.fail_json(msg=f"{option} must be a positive number of seconds.", failure_kind="execution")

@@ -1,14 +1,16 @@
 # Copyright (c) 2026, l2ops.metallb contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the roles: thin shells around the private ``_report``."""
+"""Filters of the roles: thin shells around the private ``_report`` and ``_render``."""
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.l2ops.metallb.plugins.module_utils import _report
+from ansible.utils.display import Display
+from ansible_collections.l2ops.metallb.plugins.module_utils import _render, _report
 
 
 def _mapping(what: str, given: t.Any) -> t.Mapping[str, t.Any]:
@@ -37,8 +39,49 @@ def probe_targets(info: t.Any, wanted: t.Sequence[t.Mapping[str, t.Any]] | None 
     )
 
 
+def _rendered(name: str, render: t.Callable[..., str], *arguments: t.Any) -> str:
+    try:
+        return render(*arguments)
+    except _render.RenderError as error:
+        raise AnsibleFilterError(f"l2ops.metallb.{name}: {error}") from error
+
+
+def _columns() -> int:
+    """Of the console that this play is seen on. Ansible knows a terminal's; where there is none, COLUMNS may say."""
+    said = os.environ.get("COLUMNS", "")
+    return int(said) if said.isdigit() and int(said) else int(Display().columns)
+
+
+def report_text(result: t.Any, width: int = 0, title: str = "") -> str:
+    return _rendered("report_text", _render.text, result, int(width) or _columns(), title, os.getcwd())
+
+
+def report_json(result: t.Any) -> str:
+    return _rendered("report_json", _render.as_json, result)
+
+
+def report_markdown(result: t.Any, title: str = "MetalLB, layer 2") -> str:
+    return _rendered("report_markdown", _render.markdown, result, title, os.getcwd())
+
+
+def report_junit(result: t.Any, title: str = "MetalLB, layer 2", fail_on: str = "error") -> str:
+    return _rendered("report_junit", _render.junit, result, title, fail_on, os.getcwd())
+
+
+def report_sarif(result: t.Any, base: str = "") -> str:
+    return _rendered("report_sarif", _render.sarif, result, base or os.getcwd())
+
+
 class FilterModule:
     """Filters of l2ops.metallb."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"verdict": verdict, "probe_targets": probe_targets}
+        return {
+            "verdict": verdict,
+            "probe_targets": probe_targets,
+            "report_text": report_text,
+            "report_json": report_json,
+            "report_markdown": report_markdown,
+            "report_junit": report_junit,
+            "report_sarif": report_sarif,
+        }

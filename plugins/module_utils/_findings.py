@@ -138,14 +138,15 @@ class Verdict:
         """Findings that are no consequence of another one."""
         return [finding for finding in self.findings if not finding.caused_by]
 
+    @property
+    def worst(self) -> str:
+        """error, warning, or none where no finding is worth failing for."""
+        counts = self.summary
+        return "error" if counts["errors"] else "warning" if counts["warnings"] else "none"
+
     def fails(self, fail_on: str) -> bool:
         """Whether these findings are to fail a run. Raises ValueError for an unknown word."""
-        if fail_on not in FAIL_ON:
-            raise ValueError(f"fail_on must be one of {', '.join(FAIL_ON)}, not {fail_on!r}")
-        if fail_on == "never":
-            return False
-        counts = self.summary
-        return bool(counts["errors"] or (fail_on == "warning" and counts["warnings"]))
+        return fails(self.worst, fail_on)
 
     def headline(self, most: int = 3) -> str:
         """One line: how many, and the first few that are no consequence of others."""
@@ -168,6 +169,13 @@ class Verdict:
             "checks": [check.as_result() for check in self.checks],
             "summary": self.summary,
         }
+
+
+def fails(worst: str, fail_on: str) -> bool:
+    """Whether the worst severity (error, warning, none) is to fail a run. Raises ValueError for an unknown word."""
+    if fail_on not in FAIL_ON:
+        raise ValueError(f"fail_on must be one of {', '.join(FAIL_ON)}, not {fail_on!r}")
+    return worst in {"error": ("error",), "warning": ("error", "warning"), "never": ()}[fail_on]
 
 
 def _count(number: int, what: str) -> str:

@@ -61,11 +61,10 @@ def options_of(params: Mapping[str, Any]) -> tuple[Options, list[str]]:
     results: Object = {}
     for name, module in (("wire", "l2_probe"), ("ports", "service_probe")):
         given = params.get(name)
-        # A task that was skipped or could not be done registers a result all the same.
-        if given and "targets" not in given and (given.get("skipped") or given.get("failed")):
-            notes.append(
-                f"{name}: {module} gave no result ({given.get('msg') or 'it was skipped'}), so it is left out of account."
-            )
+        # A task that was skipped or could not be done registers a result all the same, and `failed_when: false` makes it look well.
+        if given and "targets" not in given and _told_nothing(given):
+            why = str(given.get("msg") or "it was skipped").rstrip(".")
+            notes.append(f"{name}: {module} gave no result ({why}), so it is left out of account.")
             given = None
         results[name] = given
     options = Options.make(
@@ -80,6 +79,10 @@ def options_of(params: Mapping[str, Any]) -> tuple[Options, list[str]]:
         ignore=params.get("ignore"),
     )
     return options, notes
+
+
+def _told_nothing(result: Mapping[str, Any]) -> bool:
+    return any(result.get(sign) for sign in ("skipped", "failed", "unreachable")) or "failed_when_result" in result
 
 
 def judged(

@@ -346,6 +346,13 @@ verdict:
   type: str
   sample: "1 error, 0 warnings: MLB301 IPAddressPool metallb-system/main-pool: 192.168.7.2-192.168.7.250 holds the address of 1
     node: 192.168.7.6 (talos-worker-1)"
+worst:
+  description:
+    - The worst of it, V(error), V(warning) or V(none), which O(fail_on) is compared with. For those who let it fail V(never) and
+      judge by themselves.
+  returned: unless it could not look
+  type: str
+  sample: error
 not_looked_at:
   description: Kinds that could not be read, and why.
   returned: unless it could not look
@@ -360,6 +367,7 @@ failure_kind:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings import fails
 from ansible_collections.l2ops.metallb.plugins.module_utils._judging import ARGUMENTS, judged, options_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     ListRequest,
@@ -433,10 +441,11 @@ def main() -> None:
     diagnoses = diagnose_all(context, verdict, names, max(0, params["most_nodes"]))
     for note in (*notes, *verdict.notes):
         module.warn(note)
-    # Named services are judged by what concerns them alone.
-    broken = [one for one in diagnoses if one.state == "broken"]
-    softly = [one for one in diagnoses if one.state == "warning"]
     sentences = [one.sentence for one in diagnoses if one.state != "ok"]
+    msg = "Nothing is wrong with these services."
+    if sentences:
+        msg = sentences[0] + (f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else "")
+    worst = worst_of(diagnoses, None if names else verdict)
     result = dict(
         verdict.as_result(),
         changed=False,
@@ -444,15 +453,21 @@ def main() -> None:
         ok=not sentences,
         diagnoses=[one.as_result() for one in diagnoses],
         verdict=verdict.headline(),
+        worst=worst,
         not_looked_at=dict(context.snapshot.missing),
     )
-    whole = names is None and verdict.fails(params["fail_on"])
-    single = params["fail_on"] != "never" and (broken or (softly and params["fail_on"] == "warning"))
-    if whole or single:
-        more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
-        msg = sentences[0] + more if sentences else verdict.headline()
-        module.fail_json(msg=msg, failure_kind="findings", **result)
-    module.exit_json(msg=sentences[0] if sentences else "Nothing is wrong with these services.", **result)
+    if fails(worst, params["fail_on"]):
+        module.fail_json(msg=msg if sentences else verdict.headline(), failure_kind="findings", **result)
+    module.exit_json(msg=msg, **result)
+
+
+def worst_of(diagnoses, verdict):
+    """Services that were named are judged by what concerns them alone; without names, the whole verdict counts as well."""
+    states = {one.state for one in diagnoses}
+    worst = "error" if "broken" in states else "warning" if "warning" in states else "none"
+    if verdict is not None and worst != "error" and verdict.worst != "none":
+        worst = verdict.worst
+    return worst
 
 
 if __name__ == "__main__":

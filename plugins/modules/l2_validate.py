@@ -291,6 +291,13 @@ verdict:
   type: str
   sample: "1 error, 0 warnings: MLB301 IPAddressPool metallb-system/main-pool: 192.168.7.2-192.168.7.250 holds the address of 1
     node: 192.168.7.6 (talos-worker-1)"
+worst:
+  description:
+    - The worst of it, V(error), V(warning) or V(none), which O(fail_on) is compared with. For those who let it fail V(never) and
+      judge by themselves.
+  returned: unless it could not look
+  type: str
+  sample: error
 not_looked_at:
   description: Kinds that could not be read, and why.
   returned: unless it could not look
@@ -488,6 +495,7 @@ def main() -> None:
         verdict.as_result(),
         changed=False,
         verdict=verdict.headline(),
+        worst=verdict.worst,
         not_looked_at=dict(context.snapshot.missing),
         judged={
             "against": against,

@@ -91,7 +91,9 @@ def parse_address(text: str) -> Address | None:
     if ":" not in text:
         octets = text.split(".")
         # Python before 3.9.5 took leading zeros, which some read as octal.
-        if len(octets) != 4 or any(not part.isdigit() or (part[0] == "0" and part != "0") for part in octets):
+        if len(octets) != 4 or any(
+            not part.isdigit() or len(part) > 3 or (part[0] == "0" and part != "0") for part in octets
+        ):
             return None
         numbers = [int(part) for part in octets]
         if max(numbers) > 255:
@@ -161,9 +163,12 @@ def _parse_prefix(text: str) -> Span:
     bits = _BITS[address[0]]
     if address[0] == 4 and ":" in network:
         raise AddressError("it is an IPv4 address written as IPv6; write it as IPv4")
-    length = int(length_text)
+    # More digits than a length can have are not even a number to Python beyond 4300.
+    length = int(length_text.lstrip("0")[:4] or "0")
     if length > bits:
-        raise AddressError(f"/{length} is too long for an {'IPv4' if bits == 32 else 'IPv6'} prefix: at most /{bits}")
+        raise AddressError(
+            f"/{length_text[:40]} is too long for an {'IPv4' if bits == 32 else 'IPv6'} prefix: at most /{bits}"
+        )
     host_bits = bits - length
     first = address[1] >> host_bits << host_bits
     return Span(address[0], first, first + (1 << host_bits) - 1)

@@ -99,6 +99,9 @@ def _read_file(path: str, namespace: str, found: Manifests, yaml: Any) -> None:
         ) from error
     except RecursionError as error:
         raise ManifestError(f"{path}: it is nested too deeply.") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        # A date like 2026-13-45 is one to YAML and none to Python.
+        raise ManifestError(f"{path}: it has a value that cannot be read: {error}.") from error
     finally:
         loader.dispose()
 

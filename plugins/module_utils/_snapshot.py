@@ -130,7 +130,8 @@ class Snapshot:
     """One cluster at one moment. Equal input gives equal records; nothing here changes.
 
     objects maps plural kinds to raw objects; missing maps kinds that could not be looked at to the reason. namespace is
-    MetalLB's. taken is seconds since 1970. settings are what Helm values on disk say (see _manifests).
+    MetalLB's. taken is seconds since 1970. settings are what Helm values on disk say (see _manifests). planned are services that
+    were laid over a cluster which does not have them yet: no controller has seen them.
     """
 
     objects: Mapping[str, Sequence[Object]]
@@ -139,6 +140,7 @@ class Snapshot:
     taken: float = 0.0
     sources: Mapping[tuple[str, str, str], Source] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    planned: frozenset[Key] = frozenset()
 
     # -- making ---------------------------------------------------------------------------------------------------
 
@@ -172,10 +174,12 @@ class Snapshot:
     ) -> Snapshot:
         """The same cluster as if these objects were applied to it: one of the same kind, namespace and name is replaced.
 
-        Kinds in replace_kinds lose all their other objects, as if those were pruned. The status of a replaced object stays.
+        Kinds in replace_kinds lose all their other objects, as if those were pruned. The status of a replaced object stays, and
+        so do fields of a service that the API server fills in. What speakers report is no longer comparable.
         """
         merged = {plural: list(found) for plural, found in self.objects.items()}
         missing = dict(self.missing)
+        planned = set(self.planned)
         for plural in replace_kinds:
             merged[plural] = []
             missing.pop(plural, None)
@@ -193,10 +197,15 @@ class Snapshot:
             if place is None:
                 places[plural][_key(obj)] = len(there)
                 there.append(obj)
+                if plural == "services":
+                    planned.add(_key(obj))
             else:
-                there[place] = {**obj, "status": there[place]["status"]} if "status" in there[place] else obj
+                there[place] = _applied(plural, obj, there[place])
+        if (places or settings) and "servicel2statuses" in merged:
+            del merged["servicel2statuses"]
+            missing["servicel2statuses"] = "they tell of the cluster as it is, and something was laid over it"
         if any(plural in merged for plural in ("ipaddresspools", "l2advertisements")):
-            for plural in ("ipaddresspools", "l2advertisements", "bgpadvertisements"):
+            for plural in ("ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers"):
                 if plural not in merged and missing.get(plural) in (None, NOT_WRITTEN):
                     merged[plural] = []
                     missing.pop(plural, None)
@@ -206,6 +215,7 @@ class Snapshot:
             missing=missing,
             sources={**self.sources, **(sources or {})},
             settings={**self.settings, **(settings or {})},
+            planned=frozenset(planned),
         )
 
     def has(self, *plurals: str) -> bool:
@@ -508,6 +518,17 @@ def written(
     # Nothing but what was written exists, so a kind of which nothing was written has no objects.
     objects = list(objects)
     return empty.overlay(objects, sources, settings)
+
+
+_FILLED_IN = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "externalTrafficPolicy", "loadBalancerClass")
+
+
+def _applied(plural: str, obj: Object, old: Object) -> Object:
+    """What becomes of an object when a manifest of it is applied."""
+    result = {**obj, "status": old["status"]} if "status" in old else dict(obj)
+    if plural == "services" and isinstance(obj.get("spec"), dict):
+        result["spec"] = {**_picked(old.get("spec"), *_FILLED_IN), **obj["spec"]}
+    return result
 
 
 def _ignores_exclude(container: Container) -> bool:

@@ -102,9 +102,14 @@ class Wire:
             looked = True
             conclusive = probe.get("conclusive", True) is not False
             why = str(probe.get("inconclusive_reason") or "")
-            nodes_known = bool(probe.get("nodes"))
+            owners = probe.get("nodes") or {}
+            if not isinstance(owners, dict):
+                raise OptionError(
+                    "wire: nodes is no dictionary of MAC to node: give the result of l2ops.metallb.l2_probe."
+                )
+            nodes_known = bool(owners)
             for entry in entries:
-                target = _wire_target(entry, probe.get("nodes") or {})
+                target = _wire_target(entry, owners)
                 targets[target.address] = target
         results = []
         if ports:
@@ -113,12 +118,12 @@ class Wire:
                     PortResult(
                         name=str(entry.get("name") or ""),
                         address=parse_address(str(entry.get("address") or "")),
-                        port=int(entry.get("port") or 0),
+                        port=_number(entry, "port"),
                         protocol=str(entry.get("protocol") or "tcp"),
                         ok=bool(entry.get("ok")),
                         failure=str(entry.get("failure") or ""),
                         message=str(entry.get("message") or ""),
-                        http_status=int(entry.get("http_status") or 0),
+                        http_status=_number(entry, "http_status"),
                     )
                 )
         return cls(targets, tuple(results), looked, conclusive, why, nodes_known)
@@ -132,6 +137,16 @@ class Wire:
             and one.address in service.ingress
             and any(one.port == port.port for port in service.ports)
         ]
+
+
+def _number(entry: dict[str, Any], name: str) -> int:
+    given = entry.get(name) or 0
+    try:
+        return int(given)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"ports: {name} {given!r} is no number: give the result of l2ops.metallb.service_probe."
+        ) from error
 
 
 def _entries(result: Any, option: str, module: str) -> list[dict[str, Any]]:
@@ -208,7 +223,8 @@ def _spans(option: str, texts: Any) -> Iterator[Span]:
         try:
             yield parse_any(text)
         except AddressError as error:
-            raise OptionError(f"{option}: {text!r} cannot be used: {error}.") from error
+            shown = str(text) if len(str(text)) <= 60 else f"{str(text)[:60]}…"
+            raise OptionError(f"{option}: {shown!r} cannot be used: {error}.") from error
 
 
 def _links(raw: Any) -> dict[str, tuple[Link, ...]]:

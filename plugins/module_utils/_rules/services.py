@@ -335,7 +335,7 @@ def no_address(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
     in_conflict = conflicts(context)
     for service in _services(context):
-        if service.ingress or service.odd_ingress:
+        if service.ingress or service.odd_ingress or service.key in snapshot.planned:
             continue
         event = last_failure(context, service)
         said = shorten(event.message) if event else ""

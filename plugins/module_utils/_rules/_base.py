@@ -63,6 +63,8 @@ class WireTarget:
     nodes: tuple[str, ...]  # that answered, each once
     foreign: tuple[str, ...]  # MACs of nobody known
     alone: tuple[str, ...]  # nodes that answered when asked alone
+    asked_alone: tuple[str, ...]  # nodes that were asked alone
+    proxy: bool  # whoever answered also did so for an address that nobody has
     outcome: str
     message: str
 
@@ -165,11 +167,8 @@ def _wire_target(entry: dict[str, Any], owners: Mapping[str, str]) -> WireTarget
     answers = [one for one in entry.get("answers") or [] if isinstance(one, dict)]
     nodes = [str(one.get("node") or owners.get(str(one.get("mac")), "")) for one in answers]
     foreign = [str(one.get("mac")) for one, node in zip(answers, nodes) if not node]
-    alone = [
-        str(one.get("node") or "")
-        for one in entry.get("unicast") or []
-        if isinstance(one, dict) and one.get("answered")
-    ]
+    single = [one for one in entry.get("unicast") or [] if isinstance(one, dict)]
+    alone = [str(one.get("node") or "") for one in single if one.get("answered")]
     return WireTarget(
         address=address,
         asked=entry.get("asked", True) is not False and entry.get("outcome") != "not-asked",
@@ -179,6 +178,8 @@ def _wire_target(entry: dict[str, Any], owners: Mapping[str, str]) -> WireTarget
         nodes=tuple(dict.fromkeys(node for node in nodes if node)),
         foreign=tuple(dict.fromkeys(foreign)),
         alone=tuple(dict.fromkeys(node for node in alone if node)),
+        asked_alone=tuple(dict.fromkeys(str(one.get("node")) for one in single if one.get("node"))),
+        proxy=bool(entry.get("proxy")),
         outcome=str(entry.get("outcome") or ""),
         message=str(entry.get("message") or ""),
     )

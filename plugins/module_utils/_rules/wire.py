@@ -21,6 +21,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import 
     Skip,
     WireTarget,
     listing,
+    plural,
     service_ref,
 )
 
@@ -59,13 +60,34 @@ def no_answer(context: Context) -> Iterator[Finding]:
         if not wire.conclusive:
             # Found out elsewhere (MLB608); the kernel's table alone does not prove silence.
             continue
+        alone = len(target.asked_alone)
+        also = f", nor does any of {plural(alone, 'node')} that was asked alone" if alone else ""
+        causes = _own_causes(context, elected) if elected is not None else SILENCE
         yield Finding(
             "MLB601",
             service_ref(service),
-            f"nobody answers ARP or neighbour discovery for {format_address(address)}{who}",
-            evidence=_evidence(address, target),
-            caused_by=_own_causes(context, elected) if elected is not None else SILENCE,
+            f"nobody answers {'neighbour discovery' if address[0] == 6 else 'ARP'} for {format_address(address)}{also}{who}",
+            fix="" if causes else _silence_fix(context, address, service, alone),
+            evidence={**_evidence(address, target), "asked_alone": list(target.asked_alone)},
+            caused_by=causes,
         )
+
+
+def _silence_fix(context: Context, address: Address, service: Service, alone: int) -> str:
+    """What to do about an address that is silent while the API's side looks well."""
+    others = [context.options.wire.targets.get(one) for one in service.ingress if one[0] != address[0]]
+    if address[0] == 6 and any(other is not None and _heard(other) for other in others):
+        return (
+            "IPv4 answers and IPv6 does not: the interface has no link-local address (IPv6 switched off), or it was down for a while "
+            "and the speaker has lost its multicast group. Restart that speaker (module l2ops.metallb.speaker_restart); if that "
+            "does not help, see the node's IPv6 addresses."
+        )
+    if alone:
+        return (
+            "By the API somebody ought to announce it, and no node does: see the speakers' logs, and whether they run with the "
+            "configuration that the API shows (module l2ops.metallb.speaker_restart)."
+        )
+    return ""
 
 
 def _own_causes(context: Context, outcome: Outcome) -> tuple[str, ...]:
@@ -105,9 +127,15 @@ def foreign_answer(context: Context) -> Iterator[Finding]:
         yield Finding(
             "MLB602",
             service_ref(service),
-            f"{listing(target.foreign)} answers for {format_address(address)}{beside}, and is no node's: another host has the "
-            "address, or a proxy answers for it",
-            fix=f"Find the host with the MAC {target.foreign[0]} (switch table, DHCP server) and take the address from it, or take "
+            f"{listing(target.foreign)} answers for {format_address(address)}{beside}, and is no node's: "
+            + (
+                "a proxy, which answers for addresses that nobody has, too"
+                if target.proxy
+                else "another host has the address, or a proxy answers for it"
+            ),
+            fix="Switch off proxy ARP (or the NDP proxy) on that router or host."
+            if target.proxy
+            else f"Find the host with the MAC {target.foreign[0]} (switch table, DHCP server) and take the address from it, or take "
             f"{format_address(address)} out of the pool.",
             evidence={**_evidence(address, target), "foreign": list(target.foreign)},
         )

@@ -202,7 +202,7 @@ def text(result: Result, width: int = 100, title: str = "", base: str = "", most
     """For a console of this width: what matters most first. base is the folder that paths are shown relative to."""
     checked(result)
     page = _Page(width)
-    page.add(headline(result, sentence=False), first=f"{title}: " if title else "")
+    page.add((f"{title}: " if title else "") + headline(result, sentence=False))
     page.add(_numbers(result))
     diagnoses = result.get("diagnoses", [])
     wrong = _alike(one for one in diagnoses if one["state"] != "ok")
@@ -239,7 +239,7 @@ def text(result: Result, width: int = 100, title: str = "", base: str = "", most
     if unseen:
         page.title("Not looked at")
         for reason, codes in unseen:
-            page.add(reason, first=f"{_listed(codes)}: ", hanging=4)
+            page.add(f"{_listed(codes)}: {reason}", hanging=4)
     return "\n".join(page.lines)
 
 

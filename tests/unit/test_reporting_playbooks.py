@@ -1,0 +1,175 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Playbooks diagnose and validate as a person runs them, on saved clusters and files: no cluster, no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import save
+from ansible_collections.l2ops.metallb.tests.unit.world import World
+
+PROGRAM = Path(sys.executable).with_name("ansible-playbook")
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="no ansible-playbook beside this Python")
+
+
+@pytest.fixture
+def play(tmp_path, root):
+    """play("diagnose", inventory=…, variable=value) in a folder of its own: exit status and all that it said."""
+    tree = root / ".lab" / "collections"
+    if not (tree / "ansible_collections" / "kubernetes" / "core").exists():
+        pytest.skip("no kubernetes.core here: python3 tests/tools/collections.py")
+
+    def run(name, inventory=None, width="120", **variables):
+        kept = {
+            key: text for key, text in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG"))
+        }
+        env = {
+            **kept,
+            "ANSIBLE_COLLECTIONS_PATH": str(tree),
+            "ANSIBLE_HOME": str(tmp_path / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_HOST_KEY_CHECKING": "false",
+            "COLUMNS": width,
+        }
+        command = [str(PROGRAM), f"l2ops.metallb.{name}", "-e", json.dumps(variables)]
+        if inventory is not None:
+            path = tmp_path / "inventory.json"
+            path.write_text(json.dumps(inventory))
+            command += ["-i", str(path)]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+HOME = {
+    "metallb_clusters": {
+        "hosts": {"home": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}
+    }
+}
+
+
+def shown(output):
+    """What was printed for people: between the task that shows it and its own result."""
+    return output.partition(": Show it] ")[2].partition("\n")[2].partition("\nok: [")[0]
+
+
+def broken():
+    world = World()
+    world.get("endpointslices", "my-nginx-abcde")["endpoints"] = []
+    return world
+
+
+def test_diagnose_tells_cause_and_remedy_and_writes_reports(play, tmp_path):
+    save(broken().snapshot(), str(tmp_path / "cluster.json"))
+    status, output = play(
+        "diagnose",
+        HOME,
+        width="72",
+        metallb_diagnose_snapshot="cluster.json",
+        metallb_diagnose_report_json="diagnosis.json",
+        metallb_diagnose_report_markdown="diagnosis.md",
+        metallb_diagnose_report_junit="diagnosis.xml",
+    )
+    assert status == 2, output
+    told = shown(output)
+    assert told.startswith("home: 1 of 2 services is not fine"), output
+    assert "Cause:   It has no serving endpoint" in told and "Remedy:  " in told and "FAILED   endpoints" in told
+    assert '"' not in told and "{" not in told, "no dump"
+    wide = [line for line in told.splitlines() if len(line) > 72 and len(line.split()) > 3]
+    assert all(line.startswith(("SERVICE ", "traefik/traefik ")) for line in wide), "the console's width, tables aside"
+    assert "default/my-nginx: It has no serving endpoint" in output.partition("Services that do not answer")[2]
+    assert "changed=0" in output and "Traceback" not in output
+    assert json.loads((tmp_path / "diagnosis.json").read_text())["worst"] == "error"
+    assert (tmp_path / "diagnosis.md").read_text().startswith("## home")
+    assert ElementTree.parse(tmp_path / "diagnosis.xml").getroot().tag == "testsuites"
+
+
+def test_a_probe_host_out_of_reach_is_told_and_the_rest_diagnosed(play, tmp_path):
+    save(World().snapshot(), str(tmp_path / "cluster.json"))
+    away = {"hosts": {"away": {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_user": "nobody"}}}
+    status, output = play(
+        "diagnose",
+        {**HOME, "metallb_probes": away},
+        metallb_diagnose_snapshot="cluster.json",
+        metallb_diagnose_wire="always",
+    )
+    assert status == 0, output
+    assert (
+        "wire: l2_probe gave no result" in output.replace("\n", " ") and "Nothing is wrong with 2 services." in output
+    )
+
+
+def test_looking_at_the_wire_from_nowhere_is_refused(play, tmp_path):
+    save(World().snapshot(), str(tmp_path / "cluster.json"))
+    status, output = play("diagnose", HOME, metallb_diagnose_snapshot="cluster.json", metallb_diagnose_wire="always")
+    assert status == 2 and "metallb_probes" in output and "metallb_probe_host" in output
+
+
+MANIFESTS = """\
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: lan, namespace: metallb-system}
+spec:
+  addresses:
+    - 192.168.7.180-192.168.7.189
+    - 192.168.7.1/32
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: lan, namespace: metallb-system}
+spec: {ipAddressPools: [lan], interfaces: [eth0]}
+"""
+KNOWN = {"metallb_gateway": ["192.168.7.1"], "metallb_node_networks": ["192.168.7.0/24"]}
+
+
+def test_validate_points_at_the_line_without_inventory_and_cluster(play, tmp_path):
+    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra" / "pools.yml").write_text(MANIFESTS)
+    status, output = play(
+        "validate",
+        metallb_validate_manifests=["infra"],
+        metallb_validate_report_sarif="out.sarif",
+        metallb_validate_report_junit="out.xml",
+        **KNOWN,
+    )
+    assert status == 2, output
+    assert "infra/pools.yml:7" in shown(output) and "MLB302" in shown(output)
+    (run,) = json.loads((tmp_path / "out.sarif").read_text())["runs"]
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "infra/pools.yml" and place["region"]["startLine"] == 7
+    assert ElementTree.parse(tmp_path / "out.xml").getroot()[0].get("failures") == "1"
+
+
+def test_validate_that_cannot_look_says_so(play, tmp_path):
+    (tmp_path / "bad.yml").write_text("a: [1\nb: 2\n")
+    status, output = play("validate", metallb_validate_manifests=["bad.yml"], metallb_validate_fail_on="never")
+    assert status == 2 and "this is no YAML" in output and "bad.yml, line 2" in output and "Traceback" not in output
+
+
+def test_validate_judges_what_role_config_would_write(play, tmp_path):
+    """The inventory's variables laid over a saved cluster."""
+    save(World().snapshot(), str(tmp_path / "cluster.json"))
+    status, output = play(
+        "validate",
+        HOME,
+        metallb_validate_snapshot="cluster.json",
+        metallb_validate_variables=True,
+        metallb_validate_fail_on="never",
+        metallb_pool_addresses=["192.168.7.200-192.168.7.250", "192.168.7.21/32"],
+    )
+    assert status == 0, output
+    assert "home: 2 objects laid over a saved snapshot judged." in shown(output)
+    assert "MLB301" in shown(output) and "worker-1" in shown(output)

@@ -15,7 +15,8 @@ MetalLB's own election (speaker/layer2_controller.go ShouldAnnounce and speakers
 - with externalTrafficPolicy Local only those that are home of a serving endpoint;
 - the least sha256 of "node#address" wins, with the service's first address for all of them.
 
-Whether a node is Ready or cordoned and which interfaces it has plays no part.
+Whether a node is Ready and which interfaces it has plays no part. 0.14 differs in two ways: cordoned nodes are no candidates,
+and without memberlist nobody is (its list of speakers is empty then; 0.15.0 takes all nodes instead).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ NO_SPEAKER = "no-speaker"
 SPEAKER_NOT_READY = "speaker-not-ready"
 NETWORK_UNAVAILABLE = "network-unavailable"
 EXCLUDED = "exclude-label"
+CORDONED = "cordoned"
+NO_MEMBERLIST = "no-memberlist"
 NOT_SELECTED = "not-selected"
 NO_LOCAL_ENDPOINT = "no-local-endpoint"
 CANDIDATE = "candidate"
@@ -46,9 +49,15 @@ CODES = {
     SPEAKER_NOT_READY: ("MLB102", "MLB106"),
     NETWORK_UNAVAILABLE: ("MLB203",),
     EXCLUDED: ("MLB201", "MLB202"),
+    NO_MEMBERLIST: ("MLB107",),
     NOT_SELECTED: ("MLB403",),
     NO_LOCAL_ENDPOINT: ("MLB507",),
 }
+
+
+def is_0_14(version: str) -> bool:
+    """Whether this is MetalLB 0.14.x; what tells no version counts as newer."""
+    return version.startswith("0.14.")
 
 
 def ranked(nodes: Iterable[str], address: str) -> list[str]:
@@ -199,6 +208,9 @@ class Elector:
         snapshot = self.snapshot
         speakers = snapshot.speakers
         unfit: dict[str, str] = {}
+        old = is_0_14(snapshot.metallb["version"])
+        if old and speakers.memberlist is False:
+            return dict.fromkeys(snapshot.nodes, NO_MEMBERLIST)
         for name, node in snapshot.nodes.items():
             # Without memberlist every node counts as having a speaker, be it dead. Unknown pods count as living: what
             # could not be looked at is not held against a node.
@@ -210,7 +222,9 @@ class Elector:
                 if not pod.ready or pod.leaving:
                     unfit[name] = SPEAKER_NOT_READY
                     continue
-            if node.network_unavailable:
+            if old and node.unschedulable:
+                unfit[name] = CORDONED
+            elif node.network_unavailable:
                 unfit[name] = NETWORK_UNAVAILABLE
             elif node.excluded and not speakers.ignore_exclude:
                 unfit[name] = EXCLUDED
@@ -247,6 +261,25 @@ class Elector:
                     if endpoint.node:
                         nodes.add(endpoint.node)
         return serving, frozenset(nodes)
+
+    def in_motion(self, service: Service) -> bool:
+        """Whether another node, or nobody, announces it as soon as pods that are terminating now are gone."""
+        if not any(
+            one.leaving and one.serving
+            for piece in self.snapshot.endpoints.get(service.key, ())
+            for one in piece.endpoints
+        ):
+            return False
+        found = self.elect(service)
+        left = {
+            one.node
+            for piece in self.snapshot.endpoints.get(service.key, ())
+            for one in piece.endpoints
+            if one.serving and not one.leaving
+        }
+        if found.verdict != "announced" or found.winner is None:
+            return False
+        return not left or (service.local and found.winner not in left)
 
     def outcome(self, service: Service) -> Outcome:
         """Without the winner, which costs a hash for every candidate: see elect."""

@@ -124,6 +124,8 @@ def facts(snapshot: Snapshot, most_nodes: int = 50) -> Object:
         reported = sorted({status.node for status in statuses})
         if snapshot.has("servicel2statuses") and reported != ([outcome.winner] if outcome.winner else []):
             settled = False
+        # All may agree on an announcer that lasts only until an old pod is gone.
+        settled = settled and not elector.in_motion(service)
         if outcome.winner is not None:
             expected.update((format_address(address), outcome.winner) for address in service.ingress)
         services.append(_service(snapshot, elector, service, outcome, reported, most_nodes))

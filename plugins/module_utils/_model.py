@@ -916,8 +916,11 @@ class Service:
 
 @dataclass(frozen=True)
 class Endpoint:
+    """leaving: its pod is terminating; it may serve until it is gone."""
+
     node: str
     serving: bool
+    leaving: bool = False
 
 
 @dataclass(frozen=True)
@@ -937,7 +940,8 @@ class EndpointSlice:
             one = as_dict(one)
             conditions = as_dict(one.get("conditions"))
             serving = conditions.get("ready") in (None, True) or conditions.get("serving") is True
-            endpoints.append(Endpoint(as_text(one.get("nodeName")), serving))
+            leaving = conditions.get("terminating") is True
+            endpoints.append(Endpoint(as_text(one.get("nodeName")), serving, leaving))
         annotations = as_dict(metadata.get("annotations"))
         return cls(
             namespace=as_text(metadata.get("namespace")),

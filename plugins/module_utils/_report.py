@@ -161,8 +161,12 @@ def verdict(
         for address in service["addresses"]:
             target = _wire_of(address, wire if conclusive else None)
             problems = [f"expected {', '.join(missing)}"] if missing else []
-            if reported == NOTHING:
-                problems.append(f"nobody announces it: {service.get('cause') or 'no ServiceL2Status (MLB509)'}")
+            if service.get("cause"):
+                # By the election, whatever a ServiceL2Status that nobody has taken back yet still says.
+                still = f" (ServiceL2Status still names {reported})" if reported != NOTHING else ""
+                problems.append(f"nobody announces it: {service['cause']}{still}")
+            elif reported == NOTHING:
+                problems.append("no ServiceL2Status names an announcer (MLB510)")
             elif reported not in nodes:
                 problems.append(f"ServiceL2Status names {reported}, which is no node (MLB510)")
             # ServiceL2Status may be stale (0.15.x): the election is what the wire is held against.

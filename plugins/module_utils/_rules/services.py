@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import Address, format_address, is_buggy
 from ansible_collections.l2ops.metallb.plugins.module_utils._election import (
     CODES,
+    CORDONED,
     EXCLUDED,
     NETWORK_UNAVAILABLE,
+    NO_MEMBERLIST,
     NO_SPEAKER,
     NOT_SELECTED,
     SPEAKER_NOT_READY,
@@ -59,6 +61,8 @@ WORDS = {
     SPEAKER_NOT_READY: "has a speaker that is not ready",
     NETWORK_UNAVAILABLE: "has NetworkUnavailable=True",
     EXCLUDED: "carries the exclude label",
+    CORDONED: "is cordoned, which MetalLB 0.14 heeds",
+    NO_MEMBERLIST: "is unknown to the others, since MetalLB 0.14 announces nothing without memberlist",
     NOT_SELECTED: "is selected by no advertisement of the pool",
 }
 
@@ -575,8 +579,10 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
                 "MLB510",
                 service_ref(service),
                 f"there is no ServiceL2Status, though {named}",
-                fix="See the events of the service and the log of that speaker; restarting it writes one (module "
-                "l2ops.metallb.speaker_restart).",
+                fix=f"kubectl -n {service.namespace} annotate service {service.name} --overwrite "
+                'l2ops.metallb/look-again="$(date +%s)": '
+                "on any change of a service its speaker writes one (after a failover 0.15.3 may leave "
+                "none). Else see the events of the service and the speaker's log.",
                 evidence={"elected": known.winner if known is not None else None},
                 caused_by=("MLB511", "MLB405"),
                 changed=changed,

@@ -57,6 +57,18 @@ def test_all_witnesses_agree():
     )
 
 
+def test_the_election_beats_a_status_that_nobody_took_back():
+    """CI's flake: the advertisement had just changed, ServiceL2Status and the wire were still as before."""
+    service = {
+        **SERVICE,
+        "predicted": "",
+        "cause": "MLB507: its policy is Local, and worker-1 carries the exclude label",
+    }
+    result = judge({"services": [service]})
+    assert not result["ok"]
+    assert "MLB507" in result["verdict"] and "ServiceL2Status still names worker-2" in result["verdict"]
+
+
 def test_each_disagreement_has_its_code():
     for facts, code in (
         (wire(), "MLB601"),

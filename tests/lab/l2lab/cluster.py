@@ -114,7 +114,15 @@ def create_network(settings: Settings, engine: Engine) -> None:
     flags = ["--subnet", str(settings.subnet), "--gateway", settings.gateway, "--ip-range", settings.containers_range]
     if settings.dual_stack:
         flags += ["--ipv6", "--subnet", str(settings.subnet6), "--gateway", settings.host6(1)]
-    engine.run("network", "create", "--driver", "bridge", *flags, settings.network, log=LOGS / "cluster.log")
+    try:
+        engine.run("network", "create", "--driver", "bridge", *flags, settings.network, log=LOGS / "cluster.log")
+    except LabError as why:
+        if "already used" not in str(why) and "overlaps" not in str(why):
+            raise
+        raise LabError(
+            f"{engine.name} keeps {settings.subnet} for another of its networks (see: {engine.name} network ls). "
+            "Choose a free one: make lab LAB_SUBNET=10.77.0.0/24"
+        ) from None
 
 
 def kind_config(settings: Settings, image: str, pulled: bool) -> dict[str, Any]:

@@ -1,0 +1,185 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""awx_configure against a stand-in for AWX's API that checks each request."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+SECRET = "c2VjcmV0LW9mLXRoZS1rdWJlY29uZmln"
+
+
+@pytest.fixture
+def wanted(tmp_path):
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        f"apiVersion: v1\nkind: Config\nusers:\n- name: x\n  user:\n    token: {SECRET}\n", encoding="utf-8"
+    )
+    return {
+        "metallb_awx_project_url": "https://git.example.org/ops/metallb-awx.git",
+        "metallb_awx_kubeconfig": str(kubeconfig),
+        "metallb_awx_context": "home",
+        "metallb_awx_clusters": [
+            {"name": "home", "variables": {"metallb_context": "home", "metallb_gateway": ["192.168.7.1"]}},
+            {"name": "office"},
+        ],
+        "metallb_awx_probes": [{"name": "nas", "variables": {"ansible_user": "root"}}],
+    }
+
+
+def test_all_of_it_twice(awx, configure, wanted, data):
+    code, output, changed = configure(**wanted)
+    assert (code, awx.violations) == (0, []), output
+    assert changed > 0
+    assert SECRET not in output
+
+    # What is there afterwards.
+    assert set(awx.named("organizations")) == {"l2ops"}
+    templates = awx.named("job_templates")
+    assert set(templates) == {one["name"] for one in data["controller_templates"]}
+    for one in data["controller_templates"]:
+        assert templates[one["name"]]["playbook"] == one["playbook"]
+        assert awx.surveys.get(templates[one["name"]]["id"]) == one.get("survey_spec")
+        assert awx.links("job_templates", one["name"], "credentials") == ["MetalLB clusters"]
+    assert awx.links("groups", "metallb_clusters", "hosts") == ["home", "office"]
+    assert awx.links("groups", "metallb_probes", "hosts") == ["nas"]
+    assert yaml.safe_load(awx.named("hosts")["home"]["variables"])["metallb_gateway"] == ["192.168.7.1"]
+    # A template for Ansible, not for this run.
+    assert "{{ ansible_playbook_python }}" in awx.named("groups")["metallb_clusters"]["variables"]
+    kubeconfig = awx.named("credential_types")["Kubernetes kubeconfig"]
+    assert kubeconfig["injectors"]["env"]["K8S_AUTH_KUBECONFIG"] == "{{ tower.filename }}"
+    assert SECRET in next(iter(awx.secrets.values()))["kubeconfig"]
+
+    # The workflow: site after preflight, verify after site, diagnose where one of the two fails.
+    arrows = {
+        (node, kind, after)
+        for node in awx.named("workflow_job_template_nodes")
+        for kind in ("success_nodes", "failure_nodes", "always_nodes")
+        for after in awx.links("workflow_job_template_nodes", node, kind)
+    }
+    assert arrows == {
+        ("preflight", "success_nodes", "site"),
+        ("site", "success_nodes", "verify"),
+        ("site", "failure_nodes", "diagnose"),
+        ("verify", "failure_nodes", "diagnose"),
+    }
+
+    # Again: nothing to do, nothing sent.
+    awx.requests.clear()
+    code, output, changed = configure(**wanted)
+    assert (code, changed, awx.violations) == (0, 0, []), output
+    assert awx.requests == []
+
+    # Of a change, what changed; of a dry run, nothing.
+    another = {**wanted, "metallb_awx_image": "registry.example.org/ee:2"}
+    code, output, changed = configure("--check", **another)
+    assert (code, changed, awx.requests) == (0, 1, []), output
+    code, output, _changed = configure(**another)
+    number = awx.named("execution_environments")["l2ops.metallb"]["id"]
+    assert [(method, path) for method, path, _body in awx.requests] == [
+        ("PATCH", f"/api/v2/execution_environments/{number}/")
+    ], output
+
+
+def test_a_dry_run_on_an_empty_awx_says_what_it_cannot_know(awx, configure, wanted):
+    code, output, _changed = configure("--check", **wanted)
+    assert (code, awx.requests) == (0, []), output
+    assert "the rest cannot be compared before that" in output
+
+
+def test_what_only_a_person_knows_is_asked_for(configure):
+    code, output, _changed = configure()
+    assert code != 0
+    assert "Set metallb_awx_project_url to the Git repository that holds the files of extensions/awx/project" in output
+
+
+def test_a_data_file_of_ones_own(awx, configure, tmp_path):
+    own = tmp_path / "own.yml"
+    # Without a kubeconfig there is no credential either.
+    own.write_text(
+        "controller_organizations: [{name: another}]\ncontroller_credentials: '{{ metallb_awx_credentials }}'\n",
+        encoding="utf-8",
+    )
+    code, output, _changed = configure(metallb_awx_data=str(own))
+    assert (code, set(awx.named("organizations")), awx.violations) == (0, {"another"}, []), output
+    assert awx.objects["credentials"] == {}
+
+
+def test_without_awx_awx_the_message_says_where_to_get_it(configure, tmp_path):
+    code, output, _changed = configure(metallb_awx_project_url="x", collections=str(tmp_path))
+    assert code != 0
+    assert "ansible-galaxy collection install awx.awx" in output.replace("\n", " ")
+
+
+@pytest.fixture
+def made(awx):
+    """What a job template refers to."""
+
+    def post(resource, **body):
+        code, answer = awx.send("POST", f"/api/v2/{resource}/", body)
+        assert code == 201, answer
+        return answer["id"]
+
+    organization = post("organizations", name="o")
+    return {
+        "name": "t",
+        "playbook": "site.yml",
+        "inventory": post("inventories", name="i", organization=organization),
+        "project": post("projects", name="p", organization=organization, scm_type="git", scm_url="https://x/y.git"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"playbook": "nowhere.yml"}, "Playbook not found for project: nowhere.yml"),
+        ({"timeout": 2**40}, "out of range"),
+        ({"forks": "10"}, "A valid integer is required."),
+        ({"job_type": "scan"}, "is not a valid choice"),
+        ({"inventory": 4711}, "object does not exist"),
+        ({"organization": 1}, "no such field"),
+        ({"name": "x" * 513}, "longer than 512"),
+        ({"name": ""}, "This field is required."),
+    ],
+)
+def test_the_stand_in_refuses_job_templates(awx, made, change, complaint):
+    """Without these, the tests above would prove little."""
+    assert awx.send("POST", "/api/v2/job_templates/", made)[0] == 201
+    code, answer = awx.send("POST", "/api/v2/job_templates/", {**made, "name": "u", **change})
+    assert code == 400 and complaint in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"env": {"ANSIBLE_X": "y"}}, "environment variable ANSIBLE_X is not allowed"),
+        ({"env": {"X": "{{ nothing }}"}}, "undefined"),
+        ({"env": {"X": "{{ tower.filename }}"}}, "undefined"),
+        ({"files": {}}, "unknown injectors"),
+    ],
+)
+def test_the_stand_in_refuses_credential_types(awx, change, complaint):
+    inputs = {"fields": [{"id": "context", "label": "Context"}]}
+    body = {"name": "k", "kind": "cloud", "inputs": inputs, "injectors": change}
+    code, answer = awx.send("POST", "/api/v2/credential_types/", body)
+    assert code == 400 and complaint in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "complaint"),
+    [
+        ({"type": "list"}, "no such type"),
+        ({"required": "yes"}, "required is missing, or no bool"),
+        ({"type": "integer", "default": "30"}, "is no integer"),
+        ({"type": "multiplechoice", "choices": ["a"], "default": "b"}, "none of its choices"),
+        ({"min": "1"}, "min is no integer"),
+    ],
+)
+def test_the_stand_in_refuses_surveys(awx, made, question, complaint):
+    number = awx.send("POST", "/api/v2/job_templates/", made)[1]["id"]
+    asked = {"type": "text", "question_name": "q", "variable": "v", "required": False, **question}
+    spec = {"name": "", "description": "", "spec": [asked]}
+    code, answer = awx.send("POST", f"/api/v2/job_templates/{number}/survey_spec/", spec)
+    assert code == 400 and complaint in str(answer)

@@ -358,6 +358,13 @@ not_looked_at:
   returned: unless it could not look
   type: dict
   sample: {}
+api_error:
+  description: What the API server said, with C(kind_of_failure), C(status), C(verb), C(resource), C(namespace), C(name) and C(advice).
+  returned: when it was the API server that could not be read
+  type: dict
+  sample:
+    kind_of_failure: unreachable
+    status: 0
 failure_kind:
   description: V(findings) when O(fail_on) made it fail, V(execution) when it could not look.
   returned: failure

@@ -185,6 +185,12 @@ def test_links_lead_somewhere(tool, root):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
+def test_docs_name_codes_that_exist(root):
+    for path in [*root.glob("docs/*.md"), *root.glob("roles/*/README.md"), root / "README.md"]:
+        named = set(re.findall(r"MLB\d{3}(?!\d)", path.read_text("utf-8")))
+        assert named <= CATALOGUE.keys(), path.name
+
+
 def test_a_retired_code_stays_listed(tool):
     entry = {**CATALOGUE["MLB301"], "retired": True, "until": "0.15.3"}
     index = tool.index({**CATALOGUE, "MLB301": entry})

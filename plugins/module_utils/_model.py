@@ -669,7 +669,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Advertisement:
-    """An L2Advertisement. service_selectors is None where the field is not given."""
+    """An L2Advertisement. service_selectors is None where the field is not given; changed is 0 where nobody says when."""
 
     namespace: str
     name: str
@@ -682,6 +682,7 @@ class Advertisement:
     service_selectors: tuple[Selector, ...] | None
     problems: Problems
     unknown_fields: tuple[str, ...]
+    changed: float = 0.0
 
     @classmethod
     def from_object(cls, obj: Object) -> Advertisement:
@@ -703,6 +704,13 @@ class Advertisement:
             service_selectors=selectors,
             problems=tuple(problems),
             unknown_fields=tuple(f"spec.{key}" for key in spec if key not in known),
+            changed=max(
+                seconds_of(metadata.get("creationTimestamp")),
+                max(
+                    (seconds_of(as_dict(one).get("time")) for one in as_list(metadata.get("managedFields"))),
+                    default=0.0,
+                ),
+            ),
         )
 
     @property

@@ -573,6 +573,9 @@ def slim(plural: str, obj: Object) -> Object:
     }
     if annotations:
         kept["annotations"] = annotations
+    if plural == "l2advertisements" and metadata.get("managedFields"):
+        # When it was changed last; nothing else of an object says so.
+        kept["managedFields"] = [_picked(one, "time") for one in as_list(metadata["managedFields"])]
     result: Object = {"kind": KINDS[plural], "metadata": kept}
     if obj.get("apiVersion"):
         result["apiVersion"] = obj["apiVersion"]

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = os.environ.get("L2OPS_INVENTORY", "")
+# The collection's own modules, run in this process, and the lab's settings and faults.
+sys.path[:0] = [str(ROOT / ".lab" / "collections"), str(ROOT / "tests" / "lab")]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,3 +65,11 @@ def kubectl():
         return subprocess.run(["kubectl", *arguments], text=True, capture_output=True, check=True, timeout=60).stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def live(_lab):
+    """The lab to break for real and to judge in this process: see live.py."""
+    from ansible_collections.l2ops.metallb.tests.integration.live import Live
+
+    return Live()

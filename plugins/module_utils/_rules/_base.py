@@ -262,6 +262,14 @@ def _links(raw: Any) -> dict[str, tuple[Link, ...]]:
     return found
 
 
+@dataclass(frozen=True)
+class FailedAnnouncement:
+    """A speaker's event announceFailed; changed_since names advertisements that were changed after it."""
+
+    message: str
+    changed_since: tuple[str, ...]
+
+
 class Context:
     """One snapshot as the rules see it."""
 
@@ -317,8 +325,8 @@ class Context:
         return found
 
     @cached_property
-    def failed_announcements(self) -> dict[tuple[str, str], tuple[str, float]]:
-        """Services whose latest word from a speaker is announceFailed: the message and when.
+    def failed_announcements(self) -> dict[tuple[str, str], FailedAnnouncement]:
+        """Services whose latest word from a speaker is announceFailed.
 
         The speaker says nodeAssigned in the same breath (speaker/layer2_controller.go SetBalancer returns no error), so only
         a clearly later one, or one of another node, takes it back.
@@ -333,8 +341,20 @@ class Context:
             last = failed[-1]
             good = max((one.last for one in events if one.reason == "nodeAssigned"), default=0.0)
             if last.last + 2.0 >= good:
-                found[(namespace, name)] = (last.message, last.last)
+                service = self.snapshot.services.get((namespace, name))
+                # Word of success may never come: after 25 events on one object a source may send one in five minutes only.
+                since = [
+                    one.name
+                    for one in (self.elector.outcome(service).advertisements if service is not None else ())
+                    if one.changed > last.last
+                ]
+                found[(namespace, name)] = FailedAnnouncement(last.message, tuple(since))
         return found
+
+    def cannot_announce(self, service: Service) -> bool:
+        """Whether a speaker said so of this service, and nothing was changed since that may have mended it."""
+        failed = self.failed_announcements.get(service.key)
+        return failed is not None and not failed.changed_since
 
 
 Rule = Callable[[Context], Iterable[Finding]]

@@ -630,15 +630,19 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
 def announce_failed(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
     context.demand_metallb()
-    for key, (message, _when) in sorted(context.failed_announcements.items()):
+    for key, failed in sorted(context.failed_announcements.items()):
         service = snapshot.services.get(key)
         if service is None or not snapshot.serves(service) or not service.ingress:
             continue
+        since = failed.changed_since
         yield Finding(
             "MLB511",
             service_ref(service),
-            f"a speaker could not announce it: {shorten(message)}",
-            evidence={"event": message},
+            f"a speaker could not announce it: {shorten(failed.message)}"
+            + (f" (before {listing(since, 3)} was changed)" if since else ""),
+            # What was changed may have mended it; if not, the wire and the nodes' interfaces show.
+            severity="info" if since else "",
+            evidence={"event": failed.message, "changed_since": list(since)},
             caused_by=("MLB405",),
         )
 

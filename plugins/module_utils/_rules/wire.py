@@ -99,7 +99,7 @@ def _own_causes(context: Context, outcome: Outcome) -> tuple[str, ...]:
         "no-advertisement": ("MLB509",),
         "no-pool": ("MLB512",),
     }.get(outcome.verdict, ())
-    if outcome.service.key in context.failed_announcements:
+    if context.cannot_announce(outcome.service):
         codes = (*codes, "MLB511", "MLB405")
     node = context.snapshot.nodes.get(outcome.winner or "")
     if node is not None and node.ready is not True:
@@ -173,7 +173,7 @@ def other_node(context: Context) -> Iterator[Finding]:
         if elected is None or elected.winner is None or elected.winner == heard[0]:
             continue
         stale = [one for one in context.snapshot.l2_statuses.get(service.key, ()) if one.node == heard[0]]
-        failed = service.key in context.failed_announcements
+        failed = context.cannot_announce(service)
         yield Finding(
             "MLB604",
             service_ref(service),
@@ -281,7 +281,7 @@ def stale_announcement(context: Context) -> Iterator[Finding]:
         outcome = context.elector.outcome(service)
         causes = _own_causes(context, context.elect(service) or outcome)
         lacking = [node for node in heard if _lacks_interface(context, outcome, node)]
-        failed = service.key in context.failed_announcements
+        failed = context.cannot_announce(service)
         if outcome.verdict == "announced" and not failed and not lacking:
             continue
         if outcome.pool is not None and not outcome.advertisements and outcome.pool.name in context.bgp_pools:

@@ -1128,6 +1128,13 @@ def interface_is_missing_says_a_speaker(world):
     )
 
 
+@bad("MLB511", "default/my-nginx", "info", says="before l2-adv was changed")
+def advertisement_was_mended_and_no_event_says_so(world):
+    """The advertisement was changed since, and MetalLB's events about the service were held back, being too many."""
+    world.add_event("Service", "default/my-nginx", "announceFailed", ANNOUNCE_FAILED, "2026-11-23T21:10:00Z")
+    world.get("l2advertisements", "l2-adv")["metadata"]["managedFields"] = [{"time": "2026-11-23T21:10:01Z"}]
+
+
 @good("MLB511")
 def interface_was_missing_once(world):
     world.add_event("Service", "default/my-nginx", "announceFailed", ANNOUNCE_FAILED, "2026-11-23T21:10:00Z")

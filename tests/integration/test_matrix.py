@@ -1,0 +1,703 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fault matrix: every finding that needs no wire is made for real in the lab, found on the right object, and undone.
+
+Each case says which codes are to be found on which objects. Nothing else may be an error, unless it names one of them as its
+cause. Afterwards the cluster must be without error and warning again. What the API server would never take is judged as it
+would be before somebody applies it: on top of the same live cluster.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from ansible_collections.l2ops.metallb.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.l2ops.metallb.tests.integration.live import (
+    EXCLUDE,
+    HOME,
+    Live,
+    Object,
+    advertisement,
+    path_of,
+    pool,
+    service,
+    told,
+    wait,
+)
+from l2lab.cluster import kubectl, kubectl_json
+
+
+@dataclass
+class Expected:
+    """codes: the findings that this is, each with its object or objects. With validate, these options of l2_validate hold what
+    is to be judged; options are l2_diagnose's."""
+
+    codes: dict[str, str | set[str]]
+    says: str = ""
+    validate: Object | None = None
+    options: Object = field(default_factory=dict)
+
+
+Fault = Callable[[Live], Iterator[Expected]]
+# By name: the codes and the fault; those of the second need speakers of their own.
+CASES: dict[str, tuple[tuple[str, ...], Fault]] = {}
+BARE: dict[str, tuple[tuple[str, ...], Fault]] = {}
+
+
+def case(*codes: str, among: dict[str, tuple[tuple[str, ...], Fault]] = CASES) -> Callable[[Fault], Fault]:
+    def keep(fault: Fault) -> Fault:
+        among[fault.__name__] = (codes, fault)
+        return fault
+
+    return keep
+
+
+def bare(*codes: str) -> Callable[[Fault], Fault]:
+    return case(*codes, among=BARE)
+
+
+# What is seen by facts that this lab cannot have; test_rules.py has clusters for each.
+NOT_HERE: dict[str, str] = {}
+
+
+# -- installation -----------------------------------------------------------------------------------------------------
+
+
+@case("MLB101")
+def pod_security_keeps_a_speaker_out(live):
+    levels = {f"pod-security.kubernetes.io/{mode}": "baseline" for mode in ("enforce", "audit", "warn")}
+    with live.patched("namespace", HOME, {"metadata": {"labels": levels}}, namespace=""):
+        live.drop_speaker(live.nodes[0])
+        yield Expected({"MLB101": HOME}, says="could be created")
+    live.rolled_out()
+
+
+@case("MLB102")
+def speaker_whose_image_is_nowhere(live):
+    pod = live.speaker_on(live.nodes[0])
+    image = {"spec": {"containers": [{"name": "speaker", "image": "registry.invalid/speaker:none"}]}}
+    kubectl("-n", HOME, "patch", "pod", pod, "--type=strategic", "-p", json.dumps(image))
+    try:
+        yield Expected({"MLB102": f"{HOME}/{pod}"}, says="Image")
+    finally:
+        live.drop_speaker(live.nodes[0])
+        live.rolled_out()
+
+
+@case("MLB103")
+def taint_that_speakers_do_not_tolerate(live):
+    with live.without_speaker(live.nodes[0]):
+        yield Expected({"MLB103": live.nodes[0]}, says="l2ops.lab/no-speaker=true:NoSchedule")
+
+
+@case("MLB103", "MLB509")
+def no_selected_node_runs_a_speaker(live):
+    node = live.nodes[0]
+    with live.without_speaker(node), live.advertised_from(node):
+        yield Expected({"MLB103": node, "MLB509": live.announced()}, says="none of the nodes that l2-adv selects does")
+
+
+@case("MLB104", "MLB105")
+def controller_scaled_to_nothing(live):
+    with live.patched("deployment", "metallb-controller", {"spec": {"replicas": 0}}):
+        yield Expected(
+            {"MLB104": f"{HOME}/metallb-controller", "MLB105": "metallb-webhook-configuration"}, says="scaled to 0"
+        )
+    live.rolled_out("deployment/metallb-controller")
+
+
+@case("MLB104")
+def controller_that_no_node_takes(live):
+    """As on a cluster of tainted control planes only."""
+    nowhere = {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}, "template": {"spec": {"nodeSelector": {"l2ops.lab/none": "x"}}}}}  # fmt: skip
+    with live.patched("deployment", "metallb-controller", nowhere):
+        yield Expected({"MLB104": f"{HOME}/metallb-controller"}, says="Unschedulable")
+    live.rolled_out("deployment/metallb-controller")
+
+
+@case("MLB105")
+def webhook_behind_which_nobody_stands(live):
+    with live.patched("service", "metallb-webhook-service", {"spec": {"selector": {"l2ops.lab/none": "x"}}}):
+        yield Expected({"MLB105": "metallb-webhook-configuration"}, says="no ready endpoint")
+
+
+@case("MLB106")
+def memberlist_secret_deleted(live):
+    with live.deleted("secret", "metallb-memberlist"):
+        yield Expected({"MLB106": f"{HOME}/metallb-memberlist"}, says="cannot start again")
+
+
+@case("MLB106", "MLB102")
+def speaker_that_waits_for_the_secret(live):
+    with live.deleted("secret", "metallb-memberlist"):
+        live.drop_speaker(live.nodes[0])
+        assert wait(lambda: bool(live.speakers_on(live.nodes[0])))
+        pod = live.speaker_on(live.nodes[0])
+        yield Expected(
+            {"MLB106": f"{HOME}/metallb-memberlist", "MLB102": f"{HOME}/{pod}"}, says="1 speaker cannot start"
+        )
+    # The kubelet asks for the Secret again only after a while; a new pod asks at once.
+    live.drop_speaker(live.nodes[0])
+    live.rolled_out()
+
+
+@case("MLB108")
+def values_that_start_frr_for_nothing(live, tmp_path):
+    values = tmp_path / "values.yaml"
+    values.write_text("speaker:\n  ignoreExcludeLB: true\n  frr:\n    enabled: true\n", encoding="utf-8")
+    yield Expected({"MLB108": str(values)}, validate={"manifests": [str(values)], "against": "cluster"})
+
+
+@case("MLB109")
+def kube_vip_beside_it(live):
+    """Its DaemonSet as kube-vip's own manifest has it; that no node takes it here changes nothing for the judge."""
+    container = {
+        "name": "kube-vip",
+        "image": "ghcr.io/kube-vip/kube-vip:v1.0.1",
+        "args": ["manager"],
+        "env": [{"name": "svc_enable", "value": "true"}],
+    }
+    template = {
+        "metadata": {"labels": {"app": "kube-vip"}},
+        "spec": {"nodeSelector": {"l2ops.lab/none": "x"}, "containers": [container]},
+    }
+    daemonset = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "kube-vip", "namespace": "kube-system"},
+        "spec": {"selector": {"matchLabels": {"app": "kube-vip"}}, "template": template},
+    }
+    with live.applied(daemonset):
+        yield Expected({"MLB109": "kube-system/kube-vip"})
+
+
+@case("MLB110")
+def kube_proxy_set_to_ipvs(live):
+    """The configuration that kube-proxy reads at its next start."""
+    text = kubectl_json("-n", "kube-system", "get", "configmap", "kube-proxy")["data"]["config.conf"]
+    assert "mode: nftables" in text
+    changed = {"data": {"config.conf": text.replace("mode: nftables", "mode: ipvs")}}
+    with live.patched("configmap", "kube-proxy", changed, namespace="kube-system"):
+        yield Expected({"MLB110": "kube-system/kube-proxy"}, says="strictARP")
+
+
+@case("MLB111")
+def peer_with_a_secret_of_the_wrong_type(live):
+    """The webhook lets it pass; every speaker then rejects its whole configuration."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "matrix", "namespace": HOME}, "type": "Opaque", "stringData": {"password": "x"}}  # fmt: skip
+    peer = {
+        "apiVersion": "metallb.io/v1beta2",
+        "kind": "BGPPeer",
+        "metadata": {"name": "matrix", "namespace": HOME},
+        "spec": {
+            "myASN": 64500,
+            "peerASN": 64501,
+            "peerAddress": live.address(60),
+            "passwordSecret": {"name": "matrix"},
+        },
+    }
+    with live.applied(secret, peer):
+        yield Expected({"MLB111": {f"{HOME}/speaker-{node}" for node in live.nodes}}, says="secret type mismatch")
+
+
+@case("MLB112")
+def speakers_without_a_daemonset(live):
+    with live.deleted("daemonset", "metallb-speaker", "--cascade=orphan"):
+        yield Expected({"MLB112": HOME}, says="no speaker DaemonSet")
+    live.rolled_out()
+
+
+# -- nodes ------------------------------------------------------------------------------------------------------------
+# MLB107, 201, 202 and 204 need speakers that heed the label and do without memberlist: rolled out once for all of them.
+
+
+AT_ONCE = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%"}}
+
+
+@pytest.fixture(scope="module")
+def bare_speakers(live):
+    """Speakers without --ignore-exclude-lb and without memberlist, all at once."""
+    daemonset = kubectl_json("-n", HOME, "get", "daemonset", "metallb-speaker")
+    spec = daemonset["spec"]["template"]["spec"]
+    at, container = next(pair for pair in enumerate(spec["containers"]) if pair[1]["name"] == "speaker")
+    path = f"/spec/template/spec/containers/{at}"
+    steps = [
+        {"op": "replace", "path": f"{path}/args", "value": [a for a in container["args"] if "exclude" not in a]},
+        {
+            "op": "replace",
+            "path": f"{path}/env",
+            "value": [e for e in container["env"] if e["name"] != "METALLB_ML_BIND_ADDR"],
+        },
+        {"op": "add", "path": "/spec/updateStrategy", "value": AT_ONCE},
+    ]
+    with live.patched("daemonset", "metallb-speaker", steps, how="json"):
+        live.rolled_out()
+        yield
+        # Back at once, too: the strategy goes last.
+        template = {"op": "replace", "path": "/spec/template", "value": daemonset["spec"]["template"]}
+        kubectl("-n", HOME, "patch", "daemonset", "metallb-speaker", "--type=json", "-p", json.dumps([template]))
+        live.rolled_out()
+    live.healthy()
+
+
+@bare("MLB107")
+def memberlist_switched_off(live):
+    yield Expected({"MLB107": f"{HOME}/metallb-speaker"})
+
+
+@bare("MLB201")
+def exclude_label_on_one_node(live):
+    with live.labelled([live.nodes[-1]], f"{EXCLUDE}=false"):
+        yield Expected({"MLB201": live.nodes[-1]}, says='with the value "false"')
+
+
+@bare("MLB201", "MLB202", "MLB509")
+def exclude_label_of_talos_on_every_node(live):
+    owned = f'talos.dev/owned-labels=["{EXCLUDE}"]'
+    with live.labelled(live.nodes, f"{EXCLUDE}="):
+        kubectl("annotate", "nodes", "--all", "--overwrite", owned)
+        try:
+            everywhere = set(live.nodes)
+            yield Expected(
+                {"MLB201": everywhere, "MLB202": everywhere, "MLB509": live.announced()}, says="with an empty value"
+            )
+        finally:
+            kubectl("annotate", "nodes", "--all", "talos.dev/owned-labels-")
+
+
+@bare("MLB204")
+def announcer_that_is_not_ready(live):
+    """Without memberlist nobody takes over from a node whose kubelet is gone."""
+    node = live.announcer("traefik/traefik")
+    live.engine.execute(node, "systemctl", "stop", "kubelet")
+    try:
+        live.set_condition(node, "Ready", "Unknown")
+        yield Expected({"MLB204": node}, says="traefik/traefik")
+    finally:
+        live.engine.execute(node, "systemctl", "start", "kubelet")
+        live.ready(node)
+
+
+@case("MLB203")
+def network_unavailable_on_one_node(live):
+    with live.condition([live.nodes[-1]], "NetworkUnavailable"):
+        yield Expected({"MLB203": live.nodes[-1]})
+
+
+@case("MLB203", "MLB509")
+def network_unavailable_everywhere(live):
+    with live.condition(live.nodes, "NetworkUnavailable"):
+        yield Expected({"MLB203": set(live.nodes), "MLB509": live.announced()}, says="no node is left to announce pool")
+
+
+# -- pools ------------------------------------------------------------------------------------------------------------
+
+
+@case("MLB301")
+def pool_over_a_nodes_address(live):
+    node = live.addresses[live.nodes[0]][0]
+    with live.pool("matrix", f"{node}/32"):
+        yield Expected({"MLB301": f"{HOME}/matrix"}, says=live.nodes[0])
+
+
+@case("MLB302")
+def pool_over_the_gateway(live):
+    with live.pool("matrix", f"{live.address(1)}/32"):
+        yield Expected({"MLB302": f"{HOME}/matrix"}, options={"gateway": [live.address(1)]})
+
+
+@case("MLB303")
+def pools_that_share_addresses(live):
+    """The webhook refuses it, so it is judged before."""
+    more = [{"name": "matrix", "addresses": [f"{live.address(240)}-{live.address(252)}"]}]
+    first = next(iter(sorted(["main-pool", "matrix"])[1:]))
+    yield Expected(
+        {"MLB303": f"{HOME}/{first}", "MLB401": f"{HOME}/matrix"}, validate={"pools": more, "against": "cluster"}
+    )
+
+
+@case("MLB303", "MLB111")
+def pools_that_share_addresses_past_the_webhook(live):
+    """A webhook that may fail and does: MetalLB takes both pools, and rejects its whole configuration."""
+    hooks = kubectl_json("get", "validatingwebhookconfiguration", "metallb-webhook-configuration")["webhooks"]
+    path = [
+        {"op": "replace", "path": f"/webhooks/{place}/failurePolicy", "value": "Ignore"} for place in range(len(hooks))
+    ]
+    with (
+        live.patched("validatingwebhookconfiguration", "metallb-webhook-configuration", path, namespace="", how="json"),
+        live.patched("service", "metallb-webhook-service", {"spec": {"selector": {"l2ops.lab/none": "x"}}}),
+    ):
+        live.nobody_behind_the_webhook()
+        with live.pool("matrix", f"{live.address(240)}-{live.address(252)}"):
+            states = {f"{HOME}/{name}" for name in ("controller", *(f"speaker-{node}" for node in live.nodes))}
+            yield Expected({"MLB303": f"{HOME}/matrix", "MLB111": states, "MLB105": "metallb-webhook-configuration"})
+
+
+@case("MLB304")
+def pool_off_the_nodes_network(live):
+    with live.pool("matrix", "172.31.255.10-172.31.255.20"):
+        yield Expected({"MLB304": f"{HOME}/matrix"}, options={"node_networks": [str(live.settings.subnet)]})
+
+
+@case("MLB305")
+def prefix_with_host_bits(live):
+    with live.pool("matrix", f"{live.address(161)}/28"):
+        yield Expected({"MLB305": f"{HOME}/matrix"}, says=f"{live.address(160)}/28")
+
+
+@case("MLB306")
+def pool_with_the_broadcast_address(live):
+    last = str(live.settings.subnet.broadcast_address)
+    with live.pool("matrix", f"{last}/32"):
+        yield Expected({"MLB306": f"{HOME}/matrix"}, options={"node_networks": [str(live.settings.subnet)]})
+
+
+@case("MLB307", "MLB501")
+def pool_without_a_free_address(live):
+    ask = {"annotations": {"metallb.io/address-pool": "matrix"}}
+    with (
+        live.pool("matrix", f"{live.address(160)}/32"),
+        live.applied(service("matrix-1", **ask)),
+        live.given("default/matrix-1"),
+        live.applied(service("matrix-2", **ask)),
+    ):
+        yield Expected(
+            {"MLB307": f"{HOME}/matrix", "MLB501": "default/matrix-2"},
+            says="all 1 are in use, and 1 service waits for one",
+        )
+
+
+@case("MLB308")
+def pool_within_the_service_network(live):
+    network = kubectl_json("get", "servicecidr", "kubernetes")["spec"]["cidrs"][0]
+    address = network.rsplit(".", 2)[0] + ".200.10/32"
+    with live.pool("matrix", address):
+        yield Expected(
+            {"MLB308": f"{HOME}/matrix", "MLB304": f"{HOME}/matrix"},
+            options={"node_networks": [str(live.settings.subnet)]},
+        )
+
+
+@case("MLB309")
+def pool_of_loopback_addresses(live):
+    with live.pool("matrix", "127.0.0.10-127.0.0.20"):
+        yield Expected(
+            {"MLB309": f"{HOME}/matrix", "MLB304": f"{HOME}/matrix"},
+            options={"node_networks": [str(live.settings.subnet)]},
+        )
+
+
+@case("MLB309")
+def pool_that_nobody_can_read(live):
+    more = [{"name": "matrix", "addresses": [f"{live.address(170)}-{live.address(160)}", "ten addresses"]}]
+    yield Expected(
+        {"MLB309": f"{HOME}/matrix", "MLB401": f"{HOME}/matrix"}, validate={"pools": more, "against": "cluster"}
+    )
+
+
+@case("MLB310")
+def pool_over_the_dhcp_range(live):
+    with live.pool("matrix", f"{live.address(160)}/32"):
+        yield Expected(
+            {"MLB310": f"{HOME}/matrix"}, options={"dhcp_ranges": [f"{live.address(150)}-{live.address(199)}"]}
+        )
+
+
+@case("MLB311")
+def pool_in_another_namespace(live, tmp_path):
+    """The webhook refuses it, so it is judged before."""
+    manifest = pool("matrix", f"{live.address(160)}/32")
+    manifest["metadata"]["namespace"] = "default"
+    path = tmp_path / "pool.json"
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    yield Expected({"MLB311": "default/matrix"}, validate={"manifests": [str(path)], "against": "cluster"})
+
+
+# -- advertisements ---------------------------------------------------------------------------------------------------
+
+
+@case("MLB401", "MLB509")
+def pool_that_nothing_advertises(live):
+    with live.applied(pool("matrix", f"{live.address(160)}/32"), service("matrix", live.address(160))):
+        yield Expected({"MLB401": f"{HOME}/matrix", "MLB509": "default/matrix"})
+
+
+@case("MLB402")
+def advertisement_of_a_pool_that_is_not_there(live):
+    with live.applied(advertisement("matrix", "main-poool")):
+        yield Expected({"MLB402": f"{HOME}/matrix"}, says="did you mean main-pool?")
+
+
+@case("MLB403", "MLB509")
+def advertisement_that_selects_no_node(live):
+    selector = {"matchLabels": {"kubernetes.io/hostname": "nowhere"}}
+    with (
+        live.pool("matrix", f"{live.address(160)}/32", nodeSelectors=[selector]),
+        live.applied(service("matrix", live.address(160))),
+    ):
+        yield Expected({"MLB403": f"{HOME}/matrix", "MLB509": "default/matrix"}, says="hostname=nowhere")
+
+
+@case("MLB404")
+def advertisement_without_interfaces(live):
+    with live.pool("matrix", f"{live.address(160)}/32", interfaces=[]):
+        yield Expected({"MLB404": f"{HOME}/matrix"})
+
+
+@case("MLB405", "MLB511")
+def interface_that_no_node_has(live):
+    with live.patched("l2advertisement", "l2-adv", {"spec": {"interfaces": ["eth9"]}}):
+        yield Expected(
+            {"MLB405": f"{HOME}/l2-adv", "MLB511": live.announced()}, options={"interfaces": live.links()}, says="eth9"
+        )
+        # Events and changes are told apart by whole seconds.
+        live.past_the_last_event("announceFailed")
+
+
+@case("MLB406")
+def interface_that_is_a_port_of_a_bridge(live):
+    """MetalLB says nothing at all about it."""
+    for node in live.nodes:
+        live.engine.execute(
+            node, "sh", "-ec",
+            "ip link add l2br type bridge; ip link add l2port type veth peer name l2end; "
+            "ip link set l2port master l2br up; ip link set l2end up; ip link set l2br up",
+        )  # fmt: skip
+    try:
+        with live.pool("matrix", f"{live.address(160)}/32", interfaces=["l2port"]):
+            yield Expected({"MLB406": f"{HOME}/matrix"}, options={"interfaces": live.links()}, says="port of l2br")
+    finally:
+        for node in live.nodes:
+            live.engine.execute(node, "sh", "-c", "ip link delete l2port; ip link delete l2br")
+
+
+@case("MLB407")
+def second_advertisement_without_interfaces(live):
+    with live.applied(advertisement("matrix", "main-pool", interfaces=[])):
+        yield Expected({"MLB407": f"{HOME}/l2-adv", "MLB404": f"{HOME}/matrix"})
+
+
+@case("MLB408")
+def field_that_this_version_does_not_know(live):
+    """The API server drops it without a word, so it is judged before. 0.16 knows it."""
+    more = [
+        {
+            "name": "matrix",
+            "ip_address_pools": ["main-pool"],
+            "interfaces": ["eth0"],
+            "service_selectors": [{"matchLabels": {"a": "b"}}],
+        }
+    ]
+    yield Expected({"MLB408": f"{HOME}/matrix"}, validate={"advertisements": more, "against": "cluster"})
+
+
+@case("MLB409")
+def selector_that_nobody_can_read(live):
+    """The webhook refuses it, so it is judged before."""
+    wrong = {"matchExpressions": [{"key": "a", "operator": "Is", "values": ["b"]}]}
+    more = [
+        {"name": "matrix", "ip_address_pools": ["main-pool"], "interfaces": ["eth0"], "node_selectors": [wrong]},
+    ]
+    yield Expected(
+        {"MLB409": f"{HOME}/matrix", "MLB403": f"{HOME}/matrix"},
+        validate={"advertisements": more, "against": "cluster"},
+    )
+
+
+# -- services ---------------------------------------------------------------------------------------------------------
+
+
+@case("MLB502", "MLB501")
+def address_that_is_in_no_pool(live):
+    with live.applied(service("matrix", live.address(160))):
+        yield Expected({"MLB502": "default/matrix", "MLB501": "default/matrix"}, says=live.address(160))
+
+
+@case("MLB502", "MLB501")
+def pool_whose_allocation_keeps_it_out(live):
+    closed = {"serviceAllocation": {"namespaces": ["traefik"]}}
+    with (
+        live.applied(pool("matrix", f"{live.address(160)}/32", **closed), advertisement("matrix", "matrix")),
+        live.applied(service("matrix", annotations={"metallb.io/address-pool": "matrix"})),
+    ):
+        yield Expected({"MLB502": "default/matrix", "MLB501": "default/matrix"}, says="serviceAllocation")
+
+
+@case("MLB503", "MLB501")
+def two_services_want_one_address(live):
+    with live.applied(service("matrix", live.address(203))):
+        yield Expected({"MLB503": "default/matrix", "MLB501": "default/matrix"}, says="traefik/traefik")
+
+
+@case("MLB504")
+def annotations_that_disagree(live):
+    both = {"metallb.universe.tf/loadBalancerIPs": live.address(241), "metallb.io/loadBalancerIPs": live.address(240)}
+    with live.applied(service("matrix", annotations=both)), live.given("default/matrix"):
+        yield Expected({"MLB504": {"default/matrix", "default/my-nginx"}}, says="which holds")
+
+
+@case("MLB505", "MLB501")
+def address_asked_for_twice(live):
+    with live.applied(service("matrix", live.address(240), loadBalancerIP=live.address(241))):
+        yield Expected({"MLB505": "default/matrix", "MLB501": "default/matrix"})
+
+
+@case("MLB506")
+def annotation_that_metallb_does_not_read(live):
+    typo = {"metallb.io/loadBalancerIP": live.address(240)}
+    with live.applied(service("matrix", annotations=typo)), live.given("default/matrix"):
+        yield Expected({"MLB506": "default/matrix"}, says="did you mean metallb.io/loadBalancerIPs?")
+
+
+@case("MLB507")
+def policy_local_and_no_pod_where_it_is_announced(live):
+    """Its pod runs on the last node, the others announce."""
+    with (
+        live.pod_on("matrix-far", live.nodes[-1]),
+        live.advertised_from(*live.nodes[:-1]),
+        live.applied(service("matrix", live.address(240), app="matrix-far", externalTrafficPolicy="Local")),
+    ):
+        yield Expected({"MLB507": "default/matrix"}, says=live.nodes[-1])
+
+
+@case("MLB508")
+def service_whose_pods_are_gone(live):
+    with live.applied(service("matrix", live.address(240), app="nothing-has-this")), live.given("default/matrix"):
+        yield Expected({"MLB508": "default/matrix"}, says="no pod matches its selector (app=nothing-has-this)")
+
+
+@case("MLB510")
+def status_that_names_another_node(live):
+    """As 0.15.3 leaves it after a failover: the object says one node and its own label another."""
+    node = live.announcer("traefik/traefik")
+    other = next(one for one in live.nodes if one != node)
+    status = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "ServiceL2Status",
+        "metadata": {
+            "name": "l2-matrix",
+            "namespace": HOME,
+            "labels": {
+                "metallb.io/node": other,
+                "metallb.io/service-name": "traefik",
+                "metallb.io/service-namespace": "traefik",
+            },
+        },
+    }
+    fields = {"status": {"node": other, "serviceName": "traefik", "serviceNamespace": "traefik"}}
+    with live.applied(status):
+        kubectl(
+            "-n", HOME, "patch", "servicel2status", "l2-matrix", "--subresource=status", "--type=merge", "-p",
+            json.dumps(fields),
+        )  # fmt: skip
+        yield Expected({"MLB510": f"{HOME}/l2-matrix"}, says=f"it says {other}, the election gives {node}")
+
+
+@case("MLB512", "MLB104")
+def pool_deleted_while_the_controller_is_away(live):
+    """Nobody guards the deletion, and nobody is there to take the address back."""
+    with live.applied(service("matrix", live.address(160))):
+        with live.pool("matrix", f"{live.address(160)}/32"), live.given("default/matrix"):
+            before = kubectl_json("-n", HOME, "get", "deployment", "metallb-controller")
+            kubectl("-n", HOME, "scale", "deployment/metallb-controller", "--replicas=0")
+            live.nobody_behind_the_webhook()
+        try:
+            yield Expected(
+                {
+                    "MLB512": "default/matrix",
+                    "MLB104": f"{HOME}/metallb-controller",
+                    "MLB105": "metallb-webhook-configuration",
+                },
+                says=live.address(160),
+            )
+        finally:
+            live.put_back("deployment", before)
+            live.rolled_out("deployment/metallb-controller")
+
+
+@case("MLB513")
+def policy_local_with_a_single_pod(live):
+    with (
+        live.pod_on("matrix-far", live.nodes[-1]),
+        live.applied(service("matrix", live.address(240), app="matrix-far", externalTrafficPolicy="Local")),
+    ):
+        yield Expected({"MLB513": "default/matrix"}, says=live.nodes[-1])
+
+
+# -- the tests --------------------------------------------------------------------------------------------------------
+
+
+def objects(findings: list[Object], code: str) -> set[str]:
+    return {path_of(one) for one in findings if one["code"] == code}
+
+
+def unlike(expected: Expected, findings: list[Object]) -> str:
+    """What is missing or too much; nothing when it is as expected."""
+    for code, wanted in expected.codes.items():
+        there = objects(findings, code)
+        if there != ({wanted} if isinstance(wanted, str) else wanted):
+            return f"{code} was found on {sorted(there) or 'nothing'}, not on {wanted}"
+    if expected.says and not any(expected.says in one["summary"] for one in findings if one["code"] in expected.codes):
+        return f"no summary says {expected.says!r}"
+    causes = set(expected.codes)
+    for one in findings:
+        if one["severity"] == "error" and one["code"] not in causes and not causes & set(one["caused_by"]):
+            return f"{one['code']} is an error of its own"
+    return ""
+
+
+def judge(live: Live, expected: Expected) -> list[Object]:
+    if expected.validate is not None:
+        return live.validate(**expected.validate)["findings"]
+    return live.diagnose(**expected.options)["findings"]
+
+
+def check(live: Live, fault: Fault, tmp_path: Path, **healthy: Any) -> None:
+    """Break, judge until it is as expected, undo (what a fault does after its yield), and see that all is well."""
+    wants_path = "tmp_path" in fault.__code__.co_varnames[: fault.__code__.co_argcount]
+    made = fault(live, tmp_path) if wants_path else fault(live)
+    expected = next(made)
+    findings: list[Object] = []
+    wrong = ""
+
+    def found() -> bool:
+        nonlocal findings, wrong
+        findings = judge(live, expected)
+        wrong = unlike(expected, findings)
+        return not wrong
+
+    try:
+        assert wait(found, 20), f"{wrong}; found:\n{told(findings)}"
+    finally:
+        next(made, None)
+    live.healthy(**healthy)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _well_before(live):
+    live.healthy()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_fault_is_found_and_undone(live, name, tmp_path):
+    check(live, CASES[name][1], tmp_path)
+
+
+@pytest.mark.parametrize("name", BARE)
+@pytest.mark.usefixtures("bare_speakers")
+def test_fault_of_bare_speakers_is_found_and_undone(live, name, tmp_path):
+    check(live, BARE[name][1], tmp_path, ignore=["MLB107"])
+
+
+def test_every_finding_without_a_wire_is_in_the_matrix():
+    """A new code needs a case here, or a reason why there is none."""
+    made = {code for codes, _fault in (*CASES.values(), *BARE.values()) for code in codes}
+    wanted = {code for code, entry in CATALOGUE.items() if "W" not in entry["needs"] and not entry["retired"]}
+    assert wanted - made - set(NOT_HERE) == set()
+    assert not made & set(NOT_HERE)

@@ -15,7 +15,8 @@ description:
   - Waits until MetalLB's controller and speakers are up to date and ready, and its webhook answers. Only then can pools
     be created. The webhook is asked by a dry run of a pool, which the API server passes on to it and then forgets.
   - When the time is over it fails with the cause instead of a bare time-out, for example that the controller finds no
-    node to run on, or that pod security keeps the speakers away.
+    node to run on, that pod security keeps the speakers away, that the Secret of memberlist is gone, or that a speaker
+    rejects the configuration.
 author:
   - l2ops.metallb contributors (@l2ops)
 extends_documentation_fragment:
@@ -38,7 +39,8 @@ options:
   until:
     description:
       - V(webhook) waits for the controller, the speakers and the webhook.
-      - V(l2_status) waits on, until every service that is to be announced has a right ServiceL2Status.
+      - V(l2_status) waits on, until every service that is to be announced has a right ServiceL2Status, by MetalLB's own
+        election.
     type: str
     choices: [webhook, l2_status]
     default: webhook
@@ -51,6 +53,8 @@ notes:
   - "RBAC: in a Role in MetalLB's namespace C(deployments) and C(daemonsets) (C(apps)), C(pods), C(events) with C(list),
     C(ipaddresspools) (C(metallb.io)) with C(create), which is used for dry runs only, and for O(until=l2_status)
     C(servicel2statuses) (C(metallb.io)) with C(list)."
+  - To hold the election, and to name more causes, it lists what M(l2ops.metallb.l2_info) lists, as far as it may. Without
+    these rights the objects are compared with their own labels.
 seealso:
   - module: l2ops.metallb.l2_info
 """
@@ -131,6 +135,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._election import predictions
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     ApiError,
     Kube,
@@ -140,6 +145,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     guarded,
     resource_path,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import Options, judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import ELECTION, gather
 from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
     causes_of,
     describe,
@@ -154,6 +161,10 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
 )
 
 POLL = 1.0
+# What keeps MetalLB as a whole from working, and what keeps a service from being announced.
+INSTALLATION = frozenset(f"MLB{number}" for number in (101, 102, 103, 104, 105, 106, 107, 111))
+SERVICES = frozenset(f"MLB{number}" for number in (201, 203, 501, 507, 508, 509, 511, 512))
+MOST_CAUSES = 10
 # Helm and kubectl create everything within seconds; a namespace that is empty for longer is the wrong one.
 EMPTY_PATIENCE = 10.0
 
@@ -250,25 +261,28 @@ class Wait:
         request = ListRequest("servicel2statuses", "metallb.io", "v1beta1", namespace=self.namespace)
         pods = self.kube.list(ListRequest("pods", namespace=self.namespace))
         statuses = [read_status(obj) for obj in self.kube.list(request)]
-        expected: dict = dict(self.expected(statuses))
+        # The election where it can be held, else what the objects' own labels say.
+        expected: dict = dict(expected_from(statuses))
+        snapshot = gather(self.kube, ListRequest, self.namespace, election_only=True)
+        if snapshot.has(*ELECTION):
+            expected.update(predictions(snapshot))
+        lacking = []
         if self.services is not None:
             statuses = [status for status in statuses if status.service in self.services]
+            lacking = [
+                f"nobody may announce {'/'.join(service)}"
+                for service in sorted(self.services)
+                if service in expected and expected[service] is None
+            ]
             expected = {service: expected.get(service, "") for service in self.services}
-            expected = {service: node or self.named(statuses, service) for service, node in expected.items()}
         living = {pod.uid for pod in pods_of(self.daemonset or {}, pods)}
-        lacking = [f"{'/'.join(service)} has no ServiceL2Status" for service in missing_statuses(statuses, expected)]
+        lacking += [f"{'/'.join(service)} has no ServiceL2Status" for service in missing_statuses(statuses, expected)]
+        known = {service: node for service, node in expected.items() if node != ""}
         lacking += [
             f"ServiceL2Status of {'/'.join(one.status.service)} says {one.status.node}, but {one.why}"
-            for one in wrong_statuses(statuses, {key: node for key, node in expected.items() if node}, living)
+            for one in wrong_statuses(statuses, known, living)
         ]
         return lacking
-
-    @staticmethod
-    def named(statuses: list, service: tuple[str, str]) -> str:
-        return next((status.label_node for status in statuses if status.service == service), "")
-
-    def expected(self, statuses: list) -> dict:
-        return expected_from(statuses)
 
     def explain(self) -> None:
         """Ask why, once, at the end."""
@@ -282,6 +296,25 @@ class Wait:
             outcomes["events"].objects,
             self.webhook_error,
         )
+        if self.controller is not None or self.daemonset is not None:
+            self.result["causes"] += self.by_rules({one["code"] for one in self.result["causes"]})
+
+    def by_rules(self, known: set[str]) -> list[dict]:
+        """What the rules find beyond that, as far as this user may look."""
+        try:
+            snapshot = gather(self.kube, ListRequest, self.namespace)
+        except ApiError:
+            return []
+        codes = INSTALLATION | (SERVICES if self.module.params["until"] == "l2_status" else frozenset())
+        verdict = judge(snapshot, Options(settle=0), codes=codes)
+        wanted = None if self.services is None else {"/".join(service) for service in self.services}
+        found = []
+        for one in verdict.findings:
+            of_others = one.object.kind == "Service" and wanted is not None and one.object.path not in wanted
+            if one.severity == "info" or one.code in known or of_others:
+                continue
+            found.append({"code": one.code, "summary": f"{one.object}: {one.summary}"})
+        return found[:MOST_CAUSES]
 
     def fail(self) -> None:
         result = self.result
@@ -292,6 +325,8 @@ class Wait:
             )
         elif result["causes"]:
             why = "; ".join(f"{one['code']} {one['summary']}" for one in result["causes"])
+            if self.module.params["until"] == "l2_status":
+                why = f"{'; '.join(result['lacking'][:5])}. Causes: {why}"
         else:
             why = "; ".join(result["lacking"])
         self.module.fail_json(

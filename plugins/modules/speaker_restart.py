@@ -68,7 +68,7 @@ notes:
   - "RBAC: in a Role in MetalLB's namespace C(daemonsets) (C(apps)) with C(list), C(pods) with C(list) and C(delete),
     C(events) with C(list), C(servicel2statuses) (C(metallb.io)) with C(list) and C(delete); C(nodes) with C(get) in a
     ClusterRole."
-  - "To compare with MetalLB's election, RBAC also in a ClusterRole: C(nodes), C(services), C(namespaces) and
+  - "To compare with MetalLB's election, RBAC also in a ClusterRole: C(nodes), C(services) and
     C(endpointslices) (C(discovery.k8s.io)) with C(list), and in MetalLB's namespace C(ipaddresspools) and
     C(l2advertisements) (C(metallb.io)) with C(list). Without these the objects are compared with their own labels."
   - The address of a service moves to another node while the speaker of its own node restarts, and back.
@@ -167,6 +167,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._election import predictions
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     ApiError,
     Kube,
@@ -176,6 +177,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
     guarded,
     resource_path,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import ELECTION, gather
 from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
     L2Status,
     SpeakerPod,
@@ -382,7 +384,9 @@ class Restart:
             time.sleep(POLL)
 
     def expected(self) -> dict:
-        return {}
+        """By the election; empty where it cannot be held, and then the objects are judged by themselves."""
+        snapshot = gather(self.kube, ListRequest, self.namespace, election_only=True)
+        return predictions(snapshot) if snapshot.has(*ELECTION) else {}
 
     def drop(self, one: Wrong) -> None:
         path = resource_path("servicel2statuses", "metallb.io", "v1beta1", self.namespace, one.status.name)

@@ -12,8 +12,10 @@ import pytest
 from ansible_collections.l2ops.metallb.plugins.modules import l2_ready
 from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi, Refused
 from ansible_collections.l2ops.metallb.tests.unit.run_module import run
+from ansible_collections.l2ops.metallb.tests.unit.world import World, l2_status
 
 NAMESPACE = "metallb-system"
+MEMBERLIST = {"name": "METALLB_ML_BIND_ADDR", "valueFrom": {}}
 
 
 def labels(component, helm=True):
@@ -43,7 +45,7 @@ def install(api, helm=True, ready=True, image="quay.io/metallb/{}:v0.15.3"):
         marks = labels(component, helm)
         template = {
             "metadata": {"labels": marks},
-            "spec": {"containers": [{"name": component, "image": image.format(component)}]},
+            "spec": {"containers": [{"name": component, "image": image.format(component), "env": [MEMBERLIST]}]},
         }
         api.add(
             {
@@ -290,6 +292,82 @@ def test_statuses_are_waited_for_when_asked(api):
     status(api, "w-1")
     assert call(api, until="l2_status", services=["default/web"])["ready"]
     assert call(api, until="l2_status")["ready"]
+
+
+def of(world, plural, name):
+    obj = world.get(plural, name)
+    obj["metadata"].setdefault("generation", 1)
+    return obj
+
+
+def from_world(api, world):
+    """The recorded cluster, served by the small API server."""
+    for obj in (of(world, "deployments", "metallb-controller"), of(world, "daemonsets", "metallb-speaker")):
+        obj["status"].update(observedGeneration=1, updatedReplicas=1, updatedNumberScheduled=4)
+        obj["spec"]["selector"] = {"matchLabels": obj["spec"]["template"]["metadata"]["labels"]}
+    snapshot = world.snapshot()
+    for plural, objects in snapshot.objects.items():
+        if plural in api.objects:
+            for obj in objects:
+                api.add({**obj, "metadata": {key: obj["metadata"][key] for key in obj["metadata"] if key != "uid"}})
+
+
+def test_the_election_says_who_is_to_announce(api):
+    """Statuses agree with themselves, and are wrong: only the election knows."""
+    world = World()
+    world.write_statuses = False
+    world.objects["servicel2statuses"] += [l2_status("default/my-nginx", "cp-1"), l2_status("traefik/traefik", "cp-2")]
+    for one in world.objects["servicel2statuses"]:
+        one["metadata"].pop("ownerReferences")
+    from_world(api, world)
+    result = call(api, until="l2_status", timeout=0)
+    assert result["failed"] and result["lacking"] == [
+        "ServiceL2Status of default/my-nginx says cp-1, but the election gives cp-2"
+    ]
+
+
+def test_a_service_that_nobody_may_announce_is_named_with_its_cause(api):
+    world = World()
+    world.write_statuses = False
+    world.get("services", "my-nginx")["spec"]["externalTrafficPolicy"] = "Local"
+    world.get("l2advertisements", "l2-adv")["spec"]["nodeSelectors"] = [
+        {"matchLabels": {"kubernetes.io/hostname": "cp-1"}}
+    ]
+    from_world(api, world)
+    result = call(api, until="l2_status", services=["default/my-nginx"], timeout=0)
+    assert result["lacking"][0] == "nobody may announce default/my-nginx"
+    assert [one["code"] for one in result["causes"]] == ["MLB507"]
+    assert "externalTrafficPolicy is Local" in result["msg"]
+
+
+def no_secret(world):
+    world.drop("secrets")
+
+
+def no_memberlist(world):
+    for obj in (*world.objects["daemonsets"], *world.objects["pods"]):
+        spec = obj["spec"]["template"]["spec"] if obj["kind"] == "DaemonSet" else obj["spec"]
+        for container in spec["containers"]:
+            container["env"] = []
+
+
+def rejected(world):
+    state = world.get("configurationstates", "speaker-cp-1")
+    state["status"].update(result="Invalid", errorSummary="secret type mismatch")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [(no_secret, "MLB106"), (no_memberlist, "MLB107"), (rejected, "MLB111"), (lambda _world: None, None)],
+)
+def test_the_rules_name_what_pods_do_not_show(api, change, code):
+    world = World()
+    change(world)
+    from_world(api, world)
+    api.fault("POST", "/apis/metallb.io", 500, 'failed calling webhook "x": connection refused', times=9)
+    result = call(api, timeout=0)
+    assert result["failed"]
+    assert [one["code"] for one in result["causes"]] == ["MLB105", *([code] if code else [])]
 
 
 @pytest.mark.parametrize(

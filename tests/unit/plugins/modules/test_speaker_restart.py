@@ -216,6 +216,49 @@ def test_a_status_that_comes_back_wrong_is_a_failure_and_no_endless_fight(api, s
     assert len(result["deleted_statuses"]) == speaker_restart.ROUNDS
 
 
+def test_a_status_that_agrees_with_its_own_label_is_held_against_the_election(api, speakers):
+    """0.15.3's objects may be wrong in label and status alike: only the election tells."""
+    ports = {
+        "type": "LoadBalancer",
+        "ports": [{"port": 80}],
+        "clusterIP": "10.96.0.9",
+        "externalTrafficPolicy": "Local",
+    }
+    spec = {"addresses": ["192.168.7.200-192.168.7.250"]}
+    for kind, name, namespace, more in (
+        (
+            "Service",
+            "web",
+            "default",
+            {"spec": ports, "status": {"loadBalancer": {"ingress": [{"ip": "192.168.7.201"}]}}},
+        ),
+        ("IPAddressPool", "main", NAMESPACE, {"spec": spec}),
+        ("L2Advertisement", "adv", NAMESPACE, {"spec": {}}),
+    ):
+        api.add({"kind": kind, "metadata": {"name": name, "namespace": namespace}, **more})
+    api.add(
+        {
+            "kind": "EndpointSlice",
+            "metadata": {"name": "web-1", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}},
+            "endpoints": [{"nodeName": "w-2", "conditions": {"ready": True}}],
+        }
+    )
+
+    def react(event, plural, obj):
+        speakers.react(event, plural, obj)
+        if event == "DELETED" and plural == "servicel2statuses":
+            speakers.status("right", "web", "w-2")
+
+    speakers.status("wrong", "web", "w-1")
+    api.reaction = react
+    result = call(api)
+    assert not result["failed"], result
+    assert [(one["node"], one["should_be"], one["reason"]) for one in result["deleted_statuses"]] == [
+        ("w-1", "w-2", "the election gives w-2")
+    ]
+    assert not result["missing_statuses"]
+
+
 def test_a_metallb_without_statuses(api, speakers):
     api.absent.add("servicel2statuses")
     assert len(call(api)["restarted"]) == 3

@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
 
@@ -56,3 +60,18 @@ def test_lists_within():
 def test_the_rest_stays():
     got = read(text="a\nb, c", numbers=["1", 2], files="/a\n/b")
     assert (got["text"], got["numbers"], got["files"]) == ("a\nb, c", [1, 2], ["/a", "/b"])
+
+
+def test_roles_take_a_blank_text_for_their_default():
+    """A blank answer to an optional question reaches a role as "" and means what leaving the variable out means."""
+    roles = Path(__file__).resolve().parents[4] / "roles"
+    found = 0
+    for path in [*roles.glob("*/tasks/*.yml"), *roles.glob("*/vars/main.yml")]:
+        defaults = yaml.safe_load((path.parents[1] / "defaults" / "main.yml").read_text(encoding="utf-8"))
+        for name, fallback in re.findall(
+            r"(metallb_\w+) \| default\('([^']+)', true\)", path.read_text(encoding="utf-8")
+        ):
+            if isinstance(defaults.get(name), str) and defaults[name]:
+                assert str(defaults[name]) == fallback, f"{path}: {name}"
+                found += 1
+    assert found > 10

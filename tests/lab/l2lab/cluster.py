@@ -278,17 +278,30 @@ def write_files(settings: Settings, engine: Engine, chart: Path | None) -> None:
     INVENTORY.write_text(
         "# Written by `make lab`; JSON is YAML.\n" + json.dumps(inventory, indent=2) + "\n", encoding="utf-8"
     )
-    exports = {
+    exports = exported(settings, engine)
+    lines = ["# Written by `make lab`: . .lab/env.sh"] + [f"export {k}={shlex.quote(v)}" for k, v in exports.items()]
+    lines.append(f'export PATH={shlex.quote(str(BIN))}:{shlex.quote(str(python))}:"$PATH"')
+    ENV_SH.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def exported(settings: Settings, engine: Engine) -> dict[str, str]:
+    """What .lab/env.sh sets, PATH apart, and what playbooks run from here get."""
+    return {
         "KUBECONFIG": str(KUBECONFIG),
         "K8S_AUTH_KUBECONFIG": str(KUBECONFIG),
         "ANSIBLE_COLLECTIONS_PATH": str(STATE / "collections"),
         "ANSIBLE_INVENTORY": str(INVENTORY),
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
         "L2OPS_INVENTORY": str(INVENTORY),
+        "LAB_CLUSTER": settings.cluster,
+        **{
+            f"LAB_{name.upper()}": str(int(value) if isinstance(value, bool) else value)
+            for name, value in settings.shape().items()
+            if name != "cluster"
+        },
         **kind_env(settings, engine),
     }
-    lines = ["# Written by `make lab`: . .lab/env.sh"] + [f"export {k}={shlex.quote(v)}" for k, v in exports.items()]
-    lines.append(f'export PATH={shlex.quote(str(BIN))}:{shlex.quote(str(python))}:"$PATH"')
-    ENV_SH.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def down(settings: Settings, engine: Engine, quiet: bool = False) -> None:

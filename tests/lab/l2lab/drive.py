@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import cluster
 from .host import Engine
-from .settings import BIN, INVENTORY, KUBECONFIG, LOGS, ROOT, STATE, Settings
+from .settings import BIN, INVENTORY, LOGS, ROOT, STATE, Settings
 from .ui import LabError, run, say
 
 TOOLS = ROOT / "tests" / "tools"
@@ -47,15 +47,8 @@ def environment(settings: Settings, engine: Engine) -> dict[str, str]:
     """What .lab/env.sh sets, for processes started from here."""
     return {
         **os.environ,
-        **cluster.kind_env(settings, engine),
+        **cluster.exported(settings, engine),
         "PATH": f"{BIN}{os.pathsep}{VENV}{os.pathsep}{os.environ['PATH']}",
-        "KUBECONFIG": str(KUBECONFIG),
-        "K8S_AUTH_KUBECONFIG": str(KUBECONFIG),
-        "ANSIBLE_COLLECTIONS_PATH": str(STATE / "collections"),
-        "ANSIBLE_INVENTORY": str(INVENTORY),
-        "L2OPS_INVENTORY": str(INVENTORY),
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-        "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_NOCOLOR": os.environ.get("ANSIBLE_NOCOLOR", "1"),
     }
 

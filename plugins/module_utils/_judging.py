@@ -22,7 +22,6 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import (
 from ansible_collections.l2ops.metallb.plugins.module_utils._election import (
     CANDIDATE,
     NO_LOCAL_ENDPOINT,
-    NOT_SELECTED,
     Elector,
     Outcome,
     ranked,
@@ -31,7 +30,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Ver
 from ansible_collections.l2ops.metallb.plugins.module_utils._model import Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import SETTLE
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import Context, Options, judge
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import WORDS, reasons
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import WORDS, nobody, reasons
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import Snapshot
 
 Object = dict[str, Any]
@@ -201,8 +200,7 @@ def cause_of(snapshot: Snapshot, elector: Elector, outcome: Outcome) -> str:
         return "MLB507: its policy is Local, and no node with a serving pod may announce it" + (
             f": {told}" if told else ""
         )
-    unfit = frozenset(node for node, why in outcome.base.why.items() if why != NOT_SELECTED)
-    return f"MLB509: nobody may announce it: {reasons(outcome.base, unfit or None) or 'there is no node'}"
+    return f"MLB509: nobody may announce it: {nobody(outcome.base)[0]}"
 
 
 def _metallb(snapshot: Snapshot) -> Object:

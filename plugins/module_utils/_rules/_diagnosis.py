@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import format_address
@@ -72,9 +73,15 @@ _STEP_OF = {
 }
 # Rows of nodes per service: more help nobody, and for thousands of services and nodes would be gigabytes.
 MOST_NODES = 50
-# With more services than these, unless they are named, fewer nodes are listed for each.
+# With more services than these, unless they are named, fewer nodes and causes are listed for each.
 MANY = 500
 MOST_NODES_OF_MANY = 5
+# Findings of one code among the causes of a service.
+MOST_CAUSES = 10
+MOST_CAUSES_OF_MANY = 2
+
+
+_OF_ONE_SERVICE = ("Service", "ServiceL2Status", "Address")
 
 
 @dataclass(frozen=True)
@@ -164,10 +171,16 @@ class Diagnoser:
         self.verdict = verdict
         self._by_object: dict[tuple[str, str, str], list[Finding]] = {}
         self._by_service: dict[str, list[Finding]] = {}
+        # causes that services may share: what is about one service is no other's cause
         self._by_code: dict[str, list[Finding]] = {}
+        self._of_nodes: set[str] = set()
+        self._node_of_pod = {pod.name: node for node, pod in context.snapshot.speakers.by_node.items()}
         for finding in verdict.findings:
             self._by_object.setdefault(finding.object, []).append(finding)
-            self._by_code.setdefault(finding.code, []).append(finding)
+            if finding.object.kind == "Node":
+                self._of_nodes.add(finding.code)
+            elif finding.object.kind not in _OF_ONE_SERVICE:
+                self._by_code.setdefault(finding.code, []).append(finding)
             if finding.object.kind == "ServiceL2Status":
                 self._by_service.setdefault(str(finding.evidence.get("service")), []).append(finding)
         self._skipped = {check.id: check.reason for check in verdict.checks if check.result == "skipped"}
@@ -183,7 +196,8 @@ class Diagnoser:
             return self._not_ours(service, addresses)
         known = context.elect(service)
         outcome = known or (context.elector.outcome(service) if bounded else context.elector.elect(service))
-        own = self.findings_of(service, outcome)
+        many = bounded and len(snapshot.balanced) > MANY
+        own = self.findings_of(service, outcome, MOST_CAUSES_OF_MANY if many else MOST_CAUSES)
         steps = self._steps(service, outcome, own)
         cause, remedy, state = self._sentence(own, steps)
         targets = [context.options.wire.targets.get(address) for address in service.ingress]
@@ -223,8 +237,11 @@ class Diagnoser:
             steps=(Step("type", "failed", text), *(Step(name, "skipped", "it is not MetalLB's") for name in STEPS[1:])),
         )
 
-    def findings_of(self, service: Service, outcome: Outcome) -> list[Finding]:
-        """What concerns this service: itself, its pool, its advertisements, its statuses, its winner, and causes of all these."""
+    def findings_of(self, service: Service, outcome: Outcome, most_causes: int = MOST_CAUSES) -> list[Finding]:
+        """What concerns this service: itself, its pool, its advertisements, its statuses, its winner, and causes of all these.
+
+        Of a code that is found on many objects, as causes only those which are about this service, and most_causes of them.
+        """
         snapshot = self.context.snapshot
         found = list(self._by_object.get(("Service", service.namespace, service.name), ()))
         found += self._by_service.get(service.path, ())
@@ -246,7 +263,7 @@ class Diagnoser:
             more = [
                 one
                 for code in sorted(wanted)
-                for one in self._by_code.get(code, ())[:MOST_NODES]
+                for one in self._causes(code, outcome, most_causes)
                 if id(one) not in seen
             ]
             if not more:
@@ -255,6 +272,30 @@ class Diagnoser:
             found += more
             wanted = {code for one in more for code in one.caused_by}
         return found
+
+    def _causes(self, code: str, outcome: Outcome, most: int) -> list[Finding]:
+        """Findings of this code that can be a cause of what is wrong with this very service, by what they are about."""
+        found = [one for one in self._by_code.get(code, ()) if self._may_cause(one, outcome)]
+        if code in self._of_nodes:
+            # The service's own nodes, instead of a look at thousands of others.
+            base = outcome.base
+            asked: Iterable[str] = chain(base.unfit if base else self.context.snapshot.nodes, outcome.local_nodes)
+            # Often the very first nodes have it, and there may be thousands.
+            for node in chain(asked, [str(outcome.winner)]):
+                found += [one for one in self._by_object.get(("Node", "", node), ()) if one.code == code]
+                if len(found) >= most:
+                    break
+            found = list({id(one): one for one in found}.values())
+        return found[:most]
+
+    def _may_cause(self, finding: Finding, outcome: Outcome) -> bool:
+        ref = finding.object
+        if ref.kind == "IPAddressPool" and outcome.pool is not None:
+            return ref.name == outcome.pool.name
+        if ref.kind == "Pod" and outcome.base is not None:
+            node = self._node_of_pod.get(ref.name)
+            return node is None or node in outcome.base.why or node == outcome.winner
+        return True
 
     # -- the chain ------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import Address, format_address, is_buggy
 from ansible_collections.l2ops.metallb.plugins.module_utils._election import (
@@ -437,12 +437,18 @@ def _nodes_changed(context: Context, nodes: object) -> float:
     return latest
 
 
+def _why(base: Candidates, nodes: frozenset[str] | None) -> Iterable[tuple[str, str]]:
+    """Nodes with the reason why they may not announce; of these nodes only, without looking at all others."""
+    if nodes is None:
+        return base.why.items()
+    return [(node, base.why[node]) for node in nodes if node in base.why]
+
+
 def reasons(base: Candidates, nodes: frozenset[str] | None = None, most: int = 4) -> str:
     """ "each of 2 nodes (a, b) carries the exclude label; c runs no speaker", for all nodes or these only."""
     grouped: dict[str, list[str]] = {}
-    for node, why in base.why.items():
-        if nodes is None or node in nodes:
-            grouped.setdefault(why, []).append(node)
+    for node, why in _why(base, nodes):
+        grouped.setdefault(why, []).append(node)
     parts = []
     for why, words in WORDS.items():
         there = sorted(grouped.get(why, ()))
@@ -453,13 +459,22 @@ def reasons(base: Candidates, nodes: frozenset[str] | None = None, most: int = 4
     return "; ".join(parts)
 
 
+def nobody(base: Candidates) -> tuple[str, tuple[str, ...]]:
+    """Why none of the nodes may announce, in words and as codes; worked out once for all services that share them."""
+    cache = base.__dict__
+    found: tuple[str, tuple[str, ...]] | None = cache.get("_nobody")
+    if found is None:
+        told = reasons(base, frozenset(base.unfit) or None) or "there is no node"
+        found = cache["_nobody"] = (told, causes_of(base))
+    return found
+
+
 def causes_of(base: Candidates, nodes: frozenset[str] | None = None) -> tuple[str, ...]:
     """Codes that rule nodes out, of these nodes only where given, most frequent reason first."""
     counts: dict[str, int] = {}
-    for node, why in base.why.items():
-        if nodes is None or node in nodes:
-            counts[why] = counts.get(why, 0) + 1
-    ordered = sorted(counts, key=lambda why: (why == NOT_SELECTED, -counts[why]))
+    for _node, why in _why(base, nodes):
+        counts[why] = counts.get(why, 0) + 1
+    ordered = sorted(counts, key=lambda why: (why == NOT_SELECTED, -counts[why], why))
     return tuple(dict.fromkeys(code for why in ordered for code in CODES.get(why, ())))
 
 
@@ -541,8 +556,8 @@ def no_announcer(context: Context) -> Iterator[Finding]:
                 caused_by=(*causes, "MLB402", "MLB403", "MLB409") if causes else (),
             )
         elif outcome.verdict == "no-candidate" and outcome.base is not None:
-            unfit = [node for node, why in outcome.base.why.items() if why != NOT_SELECTED]
-            told = reasons(outcome.base, frozenset(unfit) if unfit else None) or "there is no node"
+            told, ruled_out = nobody(outcome.base)
+            shown = (*outcome.base.unfit[:20], *outcome.base.not_selected[:20])[:20]
             yield Finding(
                 "MLB509",
                 service_ref(service),
@@ -552,10 +567,12 @@ def no_announcer(context: Context) -> Iterator[Finding]:
                     "address": address,
                     "pool": outcome.pool.name,
                     "counts": dict(outcome.base.counts),
-                    "reasons": {node: outcome.base.why[node] for node in sorted(outcome.base.why)[:20]},
+                    "reasons": {node: outcome.base.why[node] for node in shown},
                 },
-                caused_by=causes_of(outcome.base),
-                changed=max(service.created, _nodes_changed(context, unfit[:100])) if snapshot.nodes else 0.0,
+                caused_by=ruled_out,
+                changed=max(service.created, _nodes_changed(context, outcome.base.unfit[:100]))
+                if snapshot.nodes
+                else 0.0,
             )
 
 

@@ -217,19 +217,14 @@ def measure(path: str) -> dict:
     """In a process of its own, so that memory is that of the work alone."""
     clock = time.perf_counter()
     began = time.process_time()
-    from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import (
-        Context,
-        Options,
-        diagnose_all,
-        judge,
-    )
+    from ansible_collections.l2ops.metallb.plugins.module_utils._judging import judged as judge
+    from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import Options, diagnose_all
     from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import load
 
     imported = time.process_time()
     snapshot = load(path)
     loaded = time.process_time()
-    context = Context(snapshot, Options.make(gateway=["10.0.0.1"]))
-    verdict = judge(snapshot, context=context)
+    context, verdict = judge(lambda: snapshot, Options.make(gateway=["10.0.0.1"]), 0)
     judged = time.process_time()
     # What takes long for tens of thousands of services on thousands of nodes is announced by the check, not by a pause.
     diagnoses = diagnose_all(context, verdict)

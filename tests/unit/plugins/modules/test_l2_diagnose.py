@@ -171,6 +171,56 @@ def test_where_the_chain_breaks(diagnose, case):
     assert all(step["result"] != "passed" for step in one["steps"][before + 1 : STEPS.index("wire")])
 
 
+def test_the_cause_is_on_a_node_of_the_service(diagnose):
+    """Two pools on two nodes, both labelled: each service hears of its own node."""
+    world = World()
+    world.heed_labels()
+    host = "kubernetes.io/hostname"
+    world.get("l2advertisements", "l2-adv")["spec"]["nodeSelectors"] = [{"matchLabels": {host: "cp-1"}}]
+    world.add_pool("second", "192.168.7.180/32")
+    world.add_advertisement(
+        "second", ipAddressPools=["second"], interfaces=["eth0"], nodeSelectors=[{"matchLabels": {host: "cp-3"}}]
+    )
+    world.add_service("default/web", "192.168.7.180")
+    result = diagnose(world)
+    for service, node, other in (("default/my-nginx", "cp-1", "cp-3"), ("default/web", "cp-3", "cp-1")):
+        one = of(result, service)
+        assert f"Node {node}" in one["cause"] and other not in one["cause"]
+        about = {finding["object"]["name"] for finding in one["findings"] if finding["object"]["kind"] == "Node"}
+        assert about == {node}
+
+
+def test_other_services_findings_are_no_causes(diagnose):
+    """Every service is silent for the same reason; each hears of that and of itself."""
+    world = World()
+    every_node_labelled(world)
+    for number in range(20):
+        world.add_service(f"default/more-{number}", f"192.168.7.{210 + number}")
+    result = diagnose(world, wire=wire(*(answer(f"192.168.7.{210 + number}") for number in range(20))))
+    for one in result["diagnoses"]:
+        about = {
+            f"{f['object']['namespace']}/{f['object']['name']}"
+            for f in one["findings"]
+            if f["object"]["kind"] == "Service"
+        }
+        assert about == {one["service"]}
+
+
+def test_what_is_told_of_thousands_of_services_stays_small(diagnose):
+    """With all of them broken, a result with every cause at every service was a gigabyte."""
+    world = World()
+    every_node_labelled(world)
+    world.get("ipaddresspools", "main-pool")["spec"]["addresses"] = ["192.168.7.0/24", "192.168.8.0/22"]
+    for number in range(600):
+        world.add_service(f"default/more-{number}", f"192.168.{8 + number // 250}.{1 + number % 250}")
+    result = diagnose(world, node_networks=["192.168.0.0/16"])
+    assert len(result["diagnoses"]) == 602
+    assert max(len(one["findings"]) for one in result["diagnoses"]) <= 12
+    assert max(len(one["candidates"]) for one in result["diagnoses"]) <= 5
+    named = of(diagnose(world, services=["default/more-1"], node_networks=["192.168.0.0/16"]), "default/more-1")
+    assert len(named["candidates"]) == 4 and len([f for f in named["findings"] if f["code"] == "MLB201"]) == 4
+
+
 # -- which services ---------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ HOME = "metallb-system"
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 # What a cluster may take to come to rest after the worst of these faults.
 PATIENCE = 25.0
+AT_ONCE = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%"}}
 
 
 def pool(name: str, *addresses: str, **spec: Any) -> Object:
@@ -113,7 +114,7 @@ class Live:
             found[:] = [one for one in findings if one["severity"] != "info" and not demo(one)]
             return not found
 
-        for seconds in (5, PATIENCE):
+        for seconds in (2, PATIENCE):
             if wait(rest, seconds):
                 return
             for one in found:
@@ -193,7 +194,7 @@ class Live:
             kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", stdin=text)
 
     @contextmanager
-    def patched(self, kind: str, name: str, patch: Object, namespace: str = HOME, how: str = "merge") -> Iterator[None]:
+    def patched(self, kind: str, name: str, patch: Any, namespace: str = HOME, how: str = "merge") -> Iterator[None]:
         """Patched, and then put back as it was, spec for spec."""
         scope = ("-n", namespace) if namespace else ()
         before = kubectl_json(*scope, "get", kind, name)
@@ -336,6 +337,31 @@ class Live:
             assert wait(lambda: bool(self.speakers_on(node))), f"no speaker came back to {node}"
             self.rolled_out()
 
+    @contextmanager
+    def bare_speakers(self, memberlist: bool = False) -> Iterator[None]:
+        """Speakers without --ignore-exclude-lb, and without memberlist unless asked for; rolled out all at once."""
+        daemonset = kubectl_json("-n", HOME, "get", "daemonset", "metallb-speaker")
+        spec = daemonset["spec"]["template"]["spec"]
+        at, container = next(pair for pair in enumerate(spec["containers"]) if pair[1]["name"] == "speaker")
+        path = f"/spec/template/spec/containers/{at}"
+        env = [one for one in container["env"] if memberlist or one["name"] != "METALLB_ML_BIND_ADDR"]
+        steps = [
+            {
+                "op": "replace",
+                "path": f"{path}/args",
+                "value": [one for one in container["args"] if "exclude" not in one],
+            },
+            {"op": "replace", "path": f"{path}/env", "value": env},
+            {"op": "add", "path": "/spec/updateStrategy", "value": AT_ONCE},
+        ]
+        with self.patched("daemonset", "metallb-speaker", steps, how="json"):
+            self.rolled_out()
+            yield
+            # Back at once, too: the strategy goes last.
+            template = {"op": "replace", "path": "/spec/template", "value": daemonset["spec"]["template"]}
+            kubectl("-n", HOME, "patch", "daemonset", "metallb-speaker", "--type=json", "-p", json.dumps([template]))
+            self.rolled_out()
+
     def drop_speaker(self, node: str) -> None:
         kubectl("-n", HOME, "delete", "pod", self.speaker_on(node), "--wait=true", "--grace-period=1")
 
@@ -345,6 +371,17 @@ class Live:
     @staticmethod
     def ready(node: str) -> None:
         kubectl("wait", "node", node, "--for=condition=Ready", "--timeout=60s", timeout=90)
+
+    @contextmanager
+    def unguarded(self) -> Iterator[None]:
+        """Go on when the API server no longer asks the webhook about pools: it learns that within a second."""
+        trial = json.dumps(pool("matrix-trial", *self.settings.pool))
+
+        def taken() -> bool:
+            return "created" in kubectl("create", "--dry-run=server", "-f", "-", stdin=trial, check=False)
+
+        assert wait(taken, 20), "the webhook still refuses a pool that overlaps"
+        yield
 
     @staticmethod
     def past_the_last_event(reason: str) -> None:

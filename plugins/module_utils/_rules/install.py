@@ -411,7 +411,8 @@ def config_rejected(context: Context) -> Iterator[Finding]:
             Ref("ConfigurationState", state.namespace, state.name),
             f"{who} rejects the configuration: {shorten(state.error) or 'it does not say why'}",
             evidence={"error": state.error},
-            caused_by=("MLB303", "MLB309", "MLB409"),
+            # Speakers also refuse a configuration that would take the address of a living service away.
+            caused_by=("MLB303", "MLB309", "MLB409", "MLB512"),
             changed=state.changed,
         )
 

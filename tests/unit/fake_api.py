@@ -74,6 +74,8 @@ class FakeApi:
         # called after a change with (event type, plural, object); may change more
         self.reaction: Callable[[str, str, Object], None] | None = None
         self.compacted = 0
+        # whether a resourceVersion that is too old is refused within the stream, as after a compaction, or at once
+        self.gone_in_stream = False
         self.token: str | None = None
         # by kind: fields of spec that its schema has; others are dropped, or refused when validation is strict
         self.schema: dict[str, set[str]] = {}
@@ -120,6 +122,15 @@ class FakeApi:
             obj = self.objects[plural].pop((namespace, name), None)
             if obj is not None:
                 self._record("DELETED", plural, obj)
+
+    def bookmark(self, plural: str) -> int:
+        """Tell those who watch this kind how far the log is; what their resourceVersion is then."""
+        with self.changed:
+            self.version += 1
+            obj = {"kind": KINDS[plural][1], "metadata": {"resourceVersion": str(self.version), "uid": ""}}
+            self.log.append((self.version, "BOOKMARK", plural, obj))
+            self.changed.notify_all()
+            return self.version
 
     def end_watches(self) -> None:
         """End every open stream of events."""
@@ -447,12 +458,16 @@ class _Handler(BaseHTTPRequestHandler):
                     raise Refused(fault["code"], fault["message"], headers=fault["headers"])
             plural, namespace, _name = api._route(path)
         seen = int(query["resourceVersion"])
-        if seen < api.compacted:
+        if seen < api.compacted and not api.gone_in_stream:
             raise Refused(410, f"too old resource version: {seen} ({api.compacted})", "Expired")
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        if seen < api.compacted:
+            self._chunk({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}})
+            self.wfile.write(b"0\r\n\r\n")
+            return
         deadline = time.monotonic() + float(query.get("timeoutSeconds") or 30)
         matched: dict[str, bool] = {}
         with api.lock:
@@ -475,6 +490,10 @@ class _Handler(BaseHTTPRequestHandler):
                 for version, event, kind, obj in fresh:
                     seen = version
                     if kind != plural or (namespace and obj["metadata"].get("namespace") != namespace):
+                        continue
+                    if event == "BOOKMARK":
+                        if query.get("allowWatchBookmarks") == "true":
+                            self._chunk({"type": event, "object": obj})
                         continue
                     # What begins or ceases to match the selector is ADDED or DELETED to who watches by it.
                     uid = obj["metadata"]["uid"]

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The lab's shape: LAB_WORKERS, LAB_CONTROL_PLANES, LAB_DUAL_STACK, LAB_SUBNET, LAB_IMAGES, LAB_ENGINE (docs/lab.md).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix bench
+.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix test-awx bench
 PYTHON ?= python3
 LAB := $(PYTHON) tests/lab/lab.py
 export LAB_WORKERS LAB_CONTROL_PLANES LAB_DUAL_STACK LAB_SUBNET LAB_IMAGES LAB_ENGINE LAB_INSTALL LAB_CLUSTER
@@ -21,6 +21,9 @@ check: ## lint and unit tests: seconds, no lab
 
 test-matrix: ## sanity and unit tests on every supported ansible-core
 	@$(PYTHON) tests/tools/check.py matrix
+
+test-awx: ## job templates, surveys and credentials as AWX uses them, against the lab and a stand-in for its API
+	@$(PYTHON) tests/awx/run.py
 
 lab: ## the lab only
 	@$(LAB) up

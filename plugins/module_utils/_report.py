@@ -133,7 +133,14 @@ def verdict(
     failures: list[str] = []
     unproven: list[str] = []
     if wire is not None and not wire.get("conclusive", True):
-        unproven.append(f"the wire: {wire.get('inconclusive_reason') or 'the probe host cannot see it'}")
+        why = wire.get("inconclusive_reason") or "the probe host cannot see it"
+        if wire_required:
+            failures.append(
+                "the wire was not looked at, though metallb_verify_wire is 'always'. Run it from a host on the segment "
+                f"(group metallb_probes, or metallb_probe_host): {why}"
+            )
+        else:
+            unproven.append(f"the wire: {why}")
     conclusive = wire is not None and bool(wire.get("conclusive", True))
     if wire is None and wire_required:
         failures.append(

@@ -116,6 +116,9 @@ def test_what_could_not_be_looked_at_is_never_fine_in_silence():
     assert not judge(facts=None, required=True)["ok"]
     blind = judge(facts=wire(conclusive=False, inconclusive_reason="no raw sockets"))
     assert blind["ok"] and "no raw sockets" in blind["verdict"]
+    # Whoever says always wants proof, not a table with gaps.
+    wanted = judge(facts=wire(conclusive=False, inconclusive_reason="no raw sockets"), required=True)
+    assert not wanted["ok"] and "Run it from a host on the segment" in wanted["failures"][0]
 
 
 def test_addresses_are_compared_by_value():

@@ -28,7 +28,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._election import (
     ranked,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Verdict
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._model import Service, as_dict, as_text, metadata_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import SETTLE
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import Context, Options, judge
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import WORDS, nobody, reasons
@@ -265,8 +265,8 @@ def _pools(snapshot: Snapshot, elector: Elector) -> list[Object]:
 def _advertisements(snapshot: Snapshot, elector: Elector) -> list[Object]:
     raw = {}
     for obj in snapshot.raw("l2advertisements"):
-        metadata = obj.get("metadata") or {}
-        raw[(str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))] = obj.get("spec") or {}
+        metadata = metadata_of(obj)
+        raw[(as_text(metadata.get("namespace")), as_text(metadata.get("name")))] = as_dict(obj.get("spec"))
     found = []
     for one in snapshot.advertisements:
         selected = elector.nodes_of(one)

@@ -23,7 +23,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import (
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._election import Elector, Outcome
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding, Ref
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._model import Service, as_list
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import Snapshot
 
 # About ten seconds after a change of a node or endpoint everything in the cluster has heard of it.
@@ -164,17 +164,19 @@ def _wire_target(entry: dict[str, Any], owners: Mapping[str, str]) -> WireTarget
     address = parse_address(str(entry["address"]))
     if address is None:
         raise OptionError(f"wire: {entry['address']!r} is no address.")
-    answers = [one for one in entry.get("answers") or [] if isinstance(one, dict)]
+    answers = [one for one in as_list(entry.get("answers")) if isinstance(one, dict)]
     nodes = [str(one.get("node") or owners.get(str(one.get("mac")), "")) for one in answers]
     foreign = [str(one.get("mac")) for one, node in zip(answers, nodes) if not node]
-    single = [one for one in entry.get("unicast") or [] if isinstance(one, dict)]
+    single = [one for one in as_list(entry.get("unicast")) if isinstance(one, dict)]
     alone = [str(one.get("node") or "") for one in single if one.get("answered")]
     return WireTarget(
         address=address,
         asked=entry.get("asked", True) is not False and entry.get("outcome") != "not-asked",
         reason=str(entry.get("reason") or ""),
         answered=bool(entry.get("answered", answers)),
-        macs=tuple(dict.fromkeys(str(one) for one in entry.get("macs") or [one.get("mac") for one in answers])),
+        macs=tuple(
+            dict.fromkeys(str(one) for one in as_list(entry.get("macs")) or [one.get("mac") for one in answers])
+        ),
         nodes=tuple(dict.fromkeys(node for node in nodes if node)),
         foreign=tuple(dict.fromkeys(foreign)),
         alone=tuple(dict.fromkeys(node for node in alone if node)),

@@ -193,7 +193,7 @@ class _Page:
         shown = rows[:most]
         sizes = [max(len(row[place]) for row in (head, *shown)) for place in range(len(head))]
         for row in (head, *shown):
-            self.lines.append("  ".join(f"{cell:{size}}" for cell, size in zip(row, sizes)).rstrip())
+            self.lines.append("  ".join(cell.ljust(size) for cell, size in zip(row, sizes)).rstrip())
         if len(rows) > most:
             self.lines.append(f"({len(rows) - most} more)")
 
@@ -258,7 +258,7 @@ def _service(page: _Page, one: Mapping[str, Any]) -> None:
         page.add()
         size = max(len(row["node"]) for row in nodes[:MOST])
         for row in nodes[:MOST]:
-            page.add(row["text"], first=f"  {row['node']:{size}}  ", hanging=size + 4)
+            page.add(row["text"], first=f"  {row['node'].ljust(size)}  ", hanging=size + 4)
         counted = sum(one["candidate_counts"].values())
         if counted > len(nodes[:MOST]):
             page.add(f"  ({counted - len(nodes[:MOST])} more nodes)")

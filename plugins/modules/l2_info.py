@@ -38,7 +38,8 @@ options:
     type: path
   settle:
     description:
-      - Seconds that announcements get to become what the election says. V(0) looks once.
+      - Seconds that announcements get to become what the election says. V(0) looks once. What differs for 10 seconds and
+        does not move is not waited for any longer.
       - Whether they did is RV(settled); it is no failure if not.
     type: int
     default: 0
@@ -164,6 +165,12 @@ nodes:
     speaker:
       description: Whether a ready speaker runs there. Null where that is not known.
       type: bool
+    eligible:
+      description: Whether it may announce at all, if an advertisement selects it and the service's policy allows.
+      type: bool
+    reason:
+      description: Why it may not. Empty where it may.
+      type: str
   sample:
     - name: talos-worker-1
       addresses: [192.168.7.21]
@@ -172,6 +179,8 @@ nodes:
       excluded_by_talos: false
       network_unavailable: false
       speaker: true
+      eligible: true
+      reason: ""
 pools:
   description: The IPAddressPools, with the number of addresses they have and of those that services hold.
   returned: success
@@ -309,6 +318,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import SnapshotError, gather, load, save
 
 POLL = 0.5
+STUCK = 10.0
 
 
 def taker(module):
@@ -349,11 +359,21 @@ def main() -> None:
     with guarded(module):
         take, seconds = taker(module)
         deadline = time.monotonic() + seconds
+        differing, since = [], time.monotonic()
         while True:
             snapshot = take()
             found = facts(snapshot, max(0, module.params["most_nodes"]))
             left = deadline - time.monotonic()
-            if found["settled"] or left <= 0:
+            differ = [
+                (one["name"], one["predicted"], one["reported"])
+                for one in found["services"]
+                if one["predicted"] != one["reported"]
+            ]
+            if differ != differing:
+                differing, since = differ, time.monotonic()
+            # MetalLB 0.15 leaves some ServiceL2Status wrong for good: what has not moved for so long will not move.
+            stuck = bool(differ) and time.monotonic() - since >= STUCK
+            if found["settled"] or stuck or left <= 0:
                 break
             time.sleep(min(POLL, left))
     path = module.params["save_to"]

@@ -14,7 +14,7 @@ import pytest
     ("fault", "code"),
     [
         ("rogue-host", "MLB602"),
-        ("local-policy-far-pod", "MLB509"),
+        ("local-policy-far-pod", "MLB507"),
         ("same-address", "MLB501"),
     ],
 )

@@ -48,6 +48,8 @@ def test_healthy():
         "excluded_by_talos": True,
         "network_unavailable": False,
         "speaker": True,
+        "eligible": True,
+        "reason": "",
     }
     pool = by_name(result["pools"], "main-pool")
     assert (pool["size"], pool["used"], pool["free"], pool["advertisements"]) == (51, 2, 49, ["l2-adv"])
@@ -118,6 +120,19 @@ def test_why_nobody_announces(make, code):
     assert "192.168.7.201" not in result["expected"]
 
 
+def test_which_nodes_may_announce_at_all():
+    world = World()
+    world.heed_labels()
+    world.remove_speaker("worker-1")
+    nodes = info(world)["nodes"]
+    assert {one["name"]: (one["eligible"], one["reason"]) for one in nodes} == {
+        "cp-1": (False, "carries the exclude label"),
+        "cp-2": (False, "carries the exclude label"),
+        "cp-3": (False, "carries the exclude label"),
+        "worker-1": (False, "runs no speaker"),
+    }
+
+
 def test_announcers_that_differ_are_not_settled():
     world = World()
     world.write_statuses = False
@@ -138,6 +153,24 @@ def test_waits_until_they_are(monkeypatch):
         monkeypatch.setattr(l2_info.time, "sleep", lambda _s: api.add(l2_status("default/my-nginx", "cp-2")))
         result = run(l2_info, settle=20, **connection)
     assert result["settled"]
+
+
+def test_what_does_not_move_is_not_waited_for(monkeypatch):
+    """MetalLB 0.15 leaves a ServiceL2Status wrong for good after some failovers; verify waited its whole time for it."""
+    world = World()
+    world.write_statuses = False
+    world.objects["servicel2statuses"] = [l2_status("traefik/traefik", "cp-1"), l2_status("default/my-nginx", "cp-2")]
+    clock = [0.0]
+
+    def sleep(seconds):
+        clock[0] += seconds
+
+    monkeypatch.setattr(l2_info.time, "sleep", sleep)
+    monkeypatch.setattr(l2_info.time, "monotonic", lambda: clock[0])
+    with served(world) as (_api, connection):
+        result = run(l2_info, settle=600, **connection)
+    assert not result["settled"] and not result["failed"]
+    assert l2_info.STUCK <= clock[0] < l2_info.STUCK + 2
 
 
 def test_what_may_not_be_read_is_named():

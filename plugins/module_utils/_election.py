@@ -22,7 +22,7 @@ and without memberlist nobody is (its list of speakers is empty then; 0.15.0 tak
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -229,6 +229,11 @@ class Elector:
             elif node.excluded and not speakers.ignore_exclude:
                 unfit[name] = EXCLUDED
         return unfit
+
+    @property
+    def unfit(self) -> Mapping[str, str]:
+        """Nodes that may announce nothing at all, whatever advertisement selects them, with the reason."""
+        return self._unfit
 
     def candidates(self, advertisements: tuple[Advertisement, ...]) -> Candidates:
         """Nodes that may announce by any of these advertisements, endpoints aside."""

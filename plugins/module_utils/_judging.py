@@ -133,7 +133,7 @@ def facts(snapshot: Snapshot, most_nodes: int = 50) -> Object:
         services.append(_service(snapshot, elector, service, outcome, reported, most_nodes))
     return {
         "metallb": _metallb(snapshot),
-        "nodes": _nodes(snapshot),
+        "nodes": _nodes(snapshot, elector),
         "pools": _pools(snapshot, elector),
         "advertisements": _advertisements(snapshot, elector),
         "services": services,
@@ -220,7 +220,7 @@ def _metallb(snapshot: Snapshot) -> Object:
     }
 
 
-def _nodes(snapshot: Snapshot) -> list[Object]:
+def _nodes(snapshot: Snapshot, elector: Elector) -> list[Object]:
     speakers = snapshot.speakers.by_node
     known = snapshot.has("pods")
     found = []
@@ -235,6 +235,8 @@ def _nodes(snapshot: Snapshot) -> list[Object]:
                 "excluded_by_talos": node.excluded and node.exclude_label_owned,
                 "network_unavailable": node.network_unavailable,
                 "speaker": (pod is not None and pod.ready and not pod.leaving) if known else None,
+                "eligible": name not in elector.unfit,
+                "reason": WORDS[elector.unfit[name]] if name in elector.unfit else "",
             }
         )
     return found

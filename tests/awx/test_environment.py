@@ -87,3 +87,26 @@ def test_the_project_is_what_awx_looks_for(root, project_playbooks):
     assert "collections/requirements.yml" not in project_playbooks
     settings = (root / "extensions/awx/project/ansible.cfg").read_text(encoding="utf-8")
     assert "callback_result_format = yaml" in settings
+
+
+def test_the_pattern_says_what_the_data_file_says(root, data):
+    """extensions/patterns: the same questions under the same names; text as default, as the pattern's schema wants it."""
+    folder = root / "extensions/patterns/metallb_l2"
+    pattern = json.loads((folder / "meta/pattern.json").read_text(encoding="utf-8"))
+    assert pattern["name"] == folder.name and (folder / "README.md").is_file()
+    templates = {one["name"]: one for one in data["controller_templates"]}
+    found = pattern["aap_resources"]["controller_job_templates"]
+    assert [one["name"] for one in found if one.get("primary")] == ["MetalLB site"]
+    for one in found:
+        ours = templates[one["name"]]
+        assert (one["playbook"], one["description"]) == (ours["playbook"], ours["description"])
+        texts = [{k: str(v) if k == "default" else v for k, v in q.items()} for q in ours["survey_spec"]["spec"]]
+        assert one["survey"]["spec"] == texts
+        stem = one["playbook"].removesuffix(".yml")
+        (play,) = yaml.safe_load((folder / "playbooks" / one["playbook"]).read_text(encoding="utf-8"))
+        assert play["ansible.builtin.import_playbook"] == f"l2ops.metallb.{stem}"
+        options = yaml.safe_load((folder / "playbooks" / f"{stem}.meta.yml").read_text(encoding="utf-8"))
+        (spec,) = options["argument_specs"].values()
+        assert set(spec["options"]) == {question["variable"] for question in texts}
+    names = {path.name for path in (folder / "playbooks").glob("*.yml") if not path.name.endswith(".meta.yml")}
+    assert names == {one["playbook"] for one in found}

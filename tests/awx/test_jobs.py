@@ -161,6 +161,49 @@ def test_diagnose_names_the_cause(launch, installed, kubectl):
         judge(launch("MetalLB site"))
 
 
+def test_preflight(launch, installed, lab):
+    """Free addresses are free; one that somebody holds is found, and the job says so in one line."""
+    free = lab.cluster["metallb_pool_addresses"][0].split("-")[1]
+    done = launch("MetalLB preflight", {"metallb_pool_addresses": f"{free}\n"})
+    judge(done)
+    assert done.artifacts["metallb_preflight"]["lab"]["ok"] is True
+
+    taken = lab.probe["ansible_host"]
+    node = lab.kubeconfig.read_text(encoding="utf-8").split("https://")[1].split(":")[0]
+    done = launch("MetalLB preflight", {"metallb_pool_addresses": f"{free}\n{node}\n"})
+    judge(done, status=2)
+    assert done.artifacts["metallb_preflight"]["lab"]["ok"] is False
+    assert node in done.failures[-1], (taken, done.failures)
+
+
+def test_failover(launch, installed):
+    """Without a yes nothing is done; with one, the silence is measured."""
+    done = launch("MetalLB failover test")
+    judge(done, status=2)
+    assert done.changed == {} and "Nothing was done" in done.failures[-1]
+    done = launch(
+        "MetalLB failover test", {"metallb_failover_confirm": "yes", "metallb_failover_service": "default/my-nginx"}
+    )
+    judge(done)
+    assert done.artifacts["metallb_failover"]["lab"]
+
+
+def test_monitor(launch, installed, kubectl, lab):
+    """On a schedule nothing is answered; with an answer, what it allows is mended."""
+    done = launch("MetalLB monitor")
+    judge(done)
+    assert done.artifacts["metallb_monitor"]["lab"]["status"] == "healthy"
+    node = kubectl("get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+    label = "node.kubernetes.io/exclude-from-external-load-balancers"
+    kubectl("label", "node", node, f"{label}=")
+    # The lab's chart ignores the label, so by itself it does no harm, and no finding asks for its removal.
+    also = {"metallb_monitor_severity": "warning"}
+    done = launch("MetalLB monitor", {"metallb_monitor_fix": ["exclude-label"]}, also=also)
+    found = done.artifacts["metallb_monitor"]["lab"]
+    assert found["status"] in ("healthy", "mended", "remaining") and found["verdict"]
+    kubectl("label", "node", node, f"{label}-")
+
+
 # -- credentials
 
 
@@ -242,11 +285,16 @@ def test_surveys_ask_for_variables_that_the_playbooks_roles_take(data, roles_of)
         for question in template["survey_spec"]["spec"]:
             option = options.get(question["variable"])
             assert option, f"{template['name']}: no role takes {question['variable']}"
-            if "choices" in question:
+            if option["type"] == "bool":
+                assert (question["choices"], question["default"]) == (
+                    ["no", "yes"],
+                    "yes" if option["default"] else "no",
+                )
+            elif question["type"] == "multiplechoice":
                 assert question["choices"] == option["choices"]
                 assert question["default"] == option["default"]
             if option["type"] == "list":
-                assert question["type"] in ("text", "textarea")
+                assert question["type"] in ("text", "textarea", "multiselect")
             if question["type"] in survey.TEXTS and not question["required"]:
                 assert question["min"] >= 1, "a blank would be sent, and win over the inventory"
 

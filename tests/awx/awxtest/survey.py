@@ -88,7 +88,7 @@ def extra_vars(spec: Object, typed: Object) -> Object:
     for question in spec["spec"]:
         name, kind = question["variable"], question["type"]
         value = typed.get(name, question.get("default", ""))
-        if value == "":
+        if value in ("", []):
             # A blank is sent for texts without a least length, and only for these.
             if kind in TEXTS and question.get("min") in (0, None) and not question["required"]:
                 sent[name] = ""

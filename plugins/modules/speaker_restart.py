@@ -16,8 +16,9 @@ description:
     ready. The DaemonSet itself stays as it is, so Helm and GitOps tools see no difference.
   - Begins with speakers that are not ready anyway, then goes on with those that announce the fewest services. Stops at
     the first that does not come back, and says why.
-  - Up to MetalLB 0.15.3 a restart can leave ServiceL2Status objects behind that name the node which announced before.
-    They are deleted, so that the speakers write right ones, which is waited for.
+  - Up to MetalLB 0.15.3 a restart can leave ServiceL2Status objects behind that name the node which announced before, and
+    leave services without any that are announced all the same. Wrong ones are deleted, and empty ones made where they are
+    missing, so that the speakers write right ones, which is waited for.
   - Whether a restart is of use is for the caller to decide. Removing the exclude label, for example, needs none.
 author:
   - l2ops.metallb contributors (@l2ops)
@@ -66,7 +67,7 @@ options:
     default: 30
 notes:
   - "RBAC: in a Role in MetalLB's namespace C(daemonsets) (C(apps)) with C(list), C(pods) with C(list) and C(delete),
-    C(events) with C(list), C(servicel2statuses) (C(metallb.io)) with C(list) and C(delete); C(nodes) with C(get) in a
+    C(events) with C(list), C(servicel2statuses) (C(metallb.io)) with C(list), C(create) and C(delete); C(nodes) with C(get) in a
     ClusterRole."
   - "To compare with MetalLB's election, RBAC also in a ClusterRole: C(nodes), C(services) and
     C(endpointslices) (C(discovery.k8s.io)) with C(list), and in MetalLB's namespace C(ipaddresspools) and
@@ -144,6 +145,14 @@ deleted_statuses:
       node: worker-2
       should_be: worker-3
       reason: the election gives worker-3
+created_statuses:
+  description: Services for which an empty ServiceL2Status was made, because their speaker had left none. It fills it in.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - service: traefik/traefik
+      node: worker-3
 wrong_statuses:
   description: ServiceL2Status objects that are still wrong after O(settle) seconds.
   returned: always
@@ -179,6 +188,9 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import ELECTION, gather
 from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
+    NODE_LABEL,
+    SERVICE_NAME_LABEL,
+    SERVICE_NAMESPACE_LABEL,
     L2Status,
     SpeakerPod,
     Wrong,
@@ -220,6 +232,7 @@ class Restart:
             "planned_nodes": [],
             "restarted": [],
             "deleted_statuses": [],
+            "created_statuses": [],
             "wrong_statuses": [],
             "missing_statuses": [],
         }
@@ -356,6 +369,8 @@ class Restart:
         deadline = time.monotonic() + seconds
         wrong_since: dict[str, float] = {}
         deleted: dict[tuple[str, str], int] = {}
+        missing_since: dict[tuple[str, str], float] = {}
+        created: set[tuple[str, str]] = set()
         right_since: float | None = None
         while True:
             statuses = self.statuses()
@@ -377,6 +392,11 @@ class Restart:
                 if now - wrong_since[one.status.uid] >= PATIENCE and rounds < ROUNDS:
                     deleted[one.status.service] = rounds + 1
                     self.drop(one)
+            missing_since = {service: missing_since.get(service, now) for service in missing}
+            for service in missing:
+                if now - missing_since[service] >= PATIENCE and service not in created:
+                    created.add(service)
+                    self.seed(service, str(expected[service]))
             if now >= deadline:
                 self.result["wrong_statuses"] = [one.as_result() for one in wrong]
                 self.result["missing_statuses"] = ["/".join(service) for service in missing]
@@ -397,6 +417,28 @@ class Restart:
                 raise
             return
         self.result["deleted_statuses"].append(one.as_result())
+
+    def seed(self, service: tuple[str, str], node: str) -> None:
+        """An empty status for a service whose speaker wrote none: it hears of it, and fills it in.
+
+        Up to 0.15.3 the old announcer's object may vanish with its pod after the new one has looked, and nothing makes it look
+        again.
+        """
+        labels = {NODE_LABEL: node, SERVICE_NAMESPACE_LABEL: service[0], SERVICE_NAME_LABEL: service[1]}
+        status = {
+            "apiVersion": "metallb.io/v1beta1",
+            "kind": "ServiceL2Status",
+            "metadata": {"generateName": "l2-", "namespace": self.namespace, "labels": labels},
+        }
+        path = resource_path("servicel2statuses", "metallb.io", "v1beta1", self.namespace)
+        try:
+            self.kube.create(path, status)
+        except ApiError as error:
+            # Without leave to make one it stays missing, which is said at the end.
+            if error.kind_of_failure not in ("forbidden", "conflict"):
+                raise
+            return
+        self.result["created_statuses"].append({"service": "/".join(service), "node": node})
 
     def fail(self, msg: str) -> None:
         self.module.fail_json(msg=msg, failure_kind="execution", **self.result)

@@ -61,8 +61,9 @@ def lab():
 def kubectl():
     """kubectl("get", "nodes") -> what it printed."""
 
-    def run(*arguments):
-        return subprocess.run(["kubectl", *arguments], text=True, capture_output=True, check=True, timeout=60).stdout
+    def run(*arguments, stdin=None):
+        command = ["kubectl", *arguments]
+        return subprocess.run(command, input=stdin, text=True, capture_output=True, check=True, timeout=60).stdout
 
     return run
 
@@ -73,3 +74,9 @@ def live(_lab):
     from ansible_collections.l2ops.metallb.tests.integration.live import Live
 
     return Live()
+
+
+@pytest.fixture(scope="session")
+def brisk(live):
+    with live.brisk():
+        yield

@@ -338,6 +338,34 @@ class Live:
             self.rolled_out()
 
     @contextmanager
+    def brisk(self) -> Iterator[None]:
+        """Probes that look every second from the start: MetalLB's chart waits ten seconds, and here many pods are replaced."""
+        before = []
+        for kind, name in (("daemonset", "metallb-speaker"), ("deployment", "metallb-controller")):
+            workload = kubectl_json("-n", HOME, "get", kind, name)
+            before.append((kind, name, workload))
+            steps = [
+                {
+                    "op": "add",
+                    "path": f"/spec/template/spec/containers/{at}/readinessProbe/{field}",
+                    "value": seconds,
+                }
+                for at, container in enumerate(workload["spec"]["template"]["spec"]["containers"])
+                if "readinessProbe" in container
+                for field, seconds in (("initialDelaySeconds", 0), ("periodSeconds", 1))
+            ]
+            kubectl("-n", HOME, "patch", kind, name, "--type=json", "-p", json.dumps(steps))
+        try:
+            for kind, name, _workload in before:
+                self.rolled_out(f"{kind}/{name}")
+            yield
+        finally:
+            for kind, _name, workload in before:
+                self.put_back(kind, workload)
+            for kind, name, _workload in before:
+                self.rolled_out(f"{kind}/{name}")
+
+    @contextmanager
     def bare_speakers(self, memberlist: bool = False) -> Iterator[None]:
         """Speakers without --ignore-exclude-lb, and without memberlist unless asked for; rolled out all at once."""
         daemonset = kubectl_json("-n", HOME, "get", "daemonset", "metallb-speaker")

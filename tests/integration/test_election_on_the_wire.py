@@ -16,6 +16,8 @@ import pytest
 from ansible_collections.l2ops.metallb.tests.integration.live import EXCLUDE, advertisement, pool, service, wait
 from l2lab.cluster import kubectl, kubectl_json
 
+pytestmark = pytest.mark.usefixtures("brisk")
+
 ZONE = "l2ops.lab/zone"
 NAME = "election"
 

@@ -32,6 +32,8 @@ from ansible_collections.l2ops.metallb.tests.integration.live import (
 )
 from l2lab.cluster import kubectl, kubectl_json
 
+pytestmark = pytest.mark.usefixtures("brisk")
+
 
 @dataclass
 class Expected:

@@ -8,8 +8,11 @@ Where the document's explanation was wrong, the test shows what holds.
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.l2ops.metallb.tests.integration.live import EXCLUDE, HOME, advertisement, pool, service, wait
 from l2lab.cluster import kubectl, kubectl_json
+
+pytestmark = pytest.mark.usefixtures("brisk")
 
 TRAEFIK = "traefik/traefik"
 

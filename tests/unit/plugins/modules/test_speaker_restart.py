@@ -211,13 +211,13 @@ def test_a_status_that_comes_back_wrong_is_a_failure_and_no_endless_fight(api, s
 
     speakers.status("first", "web", "w-1", label="w-2")
     api.reaction = react
-    result = call(api, settle=1)
+    result = call(api, settle=3)
     assert result["failed"] and "MLB510" in result["msg"] and "default/web" in result["msg"]
     assert len(result["deleted_statuses"]) == speaker_restart.ROUNDS
 
 
-def test_a_status_that_agrees_with_its_own_label_is_held_against_the_election(api, speakers):
-    """0.15.3's objects may be wrong in label and status alike: only the election tells."""
+def web(api):
+    """default/web, whose only pod is on w-2, with policy Local: w-2 is elected."""
     ports = {
         "type": "LoadBalancer",
         "ports": [{"port": 80}],
@@ -244,6 +244,11 @@ def test_a_status_that_agrees_with_its_own_label_is_held_against_the_election(ap
         }
     )
 
+
+def test_a_status_that_agrees_with_its_own_label_is_held_against_the_election(api, speakers):
+    """0.15.3's objects may be wrong in label and status alike: only the election tells."""
+    web(api)
+
     def react(event, plural, obj):
         speakers.react(event, plural, obj)
         if event == "DELETED" and plural == "servicel2statuses":
@@ -257,6 +262,26 @@ def test_a_status_that_agrees_with_its_own_label_is_held_against_the_election(ap
         ("w-1", "w-2", "the election gives w-2")
     ]
     assert not result["missing_statuses"]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_announced_service_without_a_status_gets_an_empty_one_that_its_speaker_fills(api, speakers, allowed):
+    web(api)
+    if not allowed:
+        api.forbidden.add(("create", "servicel2statuses"))
+
+    def react(event, plural, obj):
+        speakers.react(event, plural, obj)
+        if event == "ADDED" and plural == "servicel2statuses" and not obj.get("status"):
+            assert obj["metadata"]["labels"]["metallb.io/node"] == "w-2"
+            filled = {"node": "w-2", "serviceName": "web", "serviceNamespace": "default"}
+            api.write(plural, obj["metadata"]["name"], lambda made: made.update(status=filled), NAMESPACE)
+
+    api.reaction = react
+    result = call(api, settle=5 if allowed else 1)
+    assert not result["failed"], result
+    assert result["created_statuses"] == ([{"service": "default/web", "node": "w-2"}] if allowed else [])
+    assert result["missing_statuses"] == ([] if allowed else ["default/web"])
 
 
 def test_a_metallb_without_statuses(api, speakers):

@@ -46,3 +46,13 @@ def test_slices_together_are_the_whole_and_a_slice_may_have_no_probe(launch, lab
     assert set(seen) == {"lab-1", "lab-2", "lab-3"}
     looked = {name: "not looked at" not in one["verdict"] for name, one in seen.items()}
     assert any(looked.values()) and not all(looked.values()), looked
+
+
+def test_a_slice_without_probe_may_name_one_that_resolves(launch, lab):
+    """docs/awx.md, Many clusters: a probe that is no host of the slice, reached as the machine credential says."""
+    hosts = lab.inventory(1, metallb_probe_host=lab.probe["ansible_host"])
+    (cluster,) = slices(hosts, 1, 2)["_meta"]["hostvars"]
+    assert cluster == "lab"
+    done = launch("MetalLB verify", {"metallb_verify_wire": "always"}, hosts=slices(hosts, 1, 2))
+    assert done.status == 0, done.stdout
+    assert "not looked at" not in done.artifacts["metallb_verify"]["lab"]["verdict"]

@@ -105,6 +105,15 @@ def _judge_wire(target: t.Mapping[str, t.Any] | None, announcer: str, known_node
     return problems
 
 
+def _stale(reported: str, elected: str, known_nodes: set[str]) -> str:
+    """What is wrong with the API's word on who announces; empty when it is right."""
+    if reported == NOTHING:
+        return "no ServiceL2Status names an announcer (MLB510)"
+    if reported not in known_nodes:
+        return f"ServiceL2Status names {reported}, which is no node (MLB510)"
+    return f"ServiceL2Status still names {reported} (MLB510)" if reported != elected else ""
+
+
 def verdict(
     info: t.Mapping[str, t.Any],
     wanted: t.Sequence[t.Mapping[str, t.Any]],
@@ -117,7 +126,7 @@ def verdict(
     Args: ``info`` from ``l2_info``; ``wanted`` the user's list (``name``, ``address``, ``port`` …), empty for all; ``wire`` from
     ``l2_probe`` or None; ``ports`` from ``service_probe`` or None.
 
-    Returns ``rows`` (one per service, address and port), ``table`` (lines of them), ``failures`` (texts), ``unproven`` (what could not be looked at),
+    Returns ``rows`` (one per service, address and port), ``table`` (lines of them), ``failures`` (texts), ``unproven`` (what could not be looked at), ``warnings`` (wrong in the API, right on the wire),
     ``ok`` and ``verdict`` (one line).
     """
     services = {s["name"]: s for s in info.get("services", [])}
@@ -132,6 +141,7 @@ def verdict(
     rows: list[Row] = []
     failures: list[str] = []
     unproven: list[str] = []
+    warnings: list[str] = []
     if wire is not None and not wire.get("conclusive", True):
         why = wire.get("inconclusive_reason") or "the probe host cannot see it"
         if wire_required:
@@ -172,13 +182,16 @@ def verdict(
                 # By the election, whatever a ServiceL2Status that nobody has taken back yet still says.
                 still = f" (ServiceL2Status still names {reported})" if reported != NOTHING else ""
                 problems.append(f"nobody announces it: {service['cause']}{still}")
-            elif reported == NOTHING:
-                problems.append("no ServiceL2Status names an announcer (MLB510)")
-            elif reported not in nodes:
-                problems.append(f"ServiceL2Status names {reported}, which is no node (MLB510)")
-            # ServiceL2Status may be stale (0.15.x): the election is what the wire is held against.
+            # ServiceL2Status may be stale or lost (0.15.x): the election is what the wire is held against.
             elected = service.get("predicted") or reported
-            problems += _judge_wire(target, elected, nodes)
+            on_wire = _judge_wire(target, elected, nodes)
+            stale = "" if service.get("cause") else _stale(reported, elected, nodes)
+            # The wire beats the API: where the elected node answers, and it alone, a wrong word of the API breaks nothing.
+            proven = target is not None and not on_wire
+            problems += ([stale] if stale and not proven and reported not in nodes else []) + on_wire
+            remark = stale if proven else ""
+            if remark:
+                warnings.append(f"{name} {address}: {remark}")
             mine = [p for p in probes if p.get("name") == name and same_address(p["address"], address)]
             for probe in mine or [None]:
                 wrong = (
@@ -186,7 +199,7 @@ def verdict(
                     if probe is None or probe.get("ok")
                     else [probe.get("message") or probe.get("failure") or "the port does not answer"]
                 )
-                rows.append(_row(name, address, service, reported, target, probe, problems + wrong))
+                rows.append(_row(name, address, service, reported, target, probe, problems + wrong, remark))
                 failures += [f"{name}: {w}" for w in wrong]
             failures += [f"{name} {address}: {p}" for p in problems if not p.startswith("expected")]
     good = sum(1 for r in rows if r["ok"])
@@ -197,6 +210,9 @@ def verdict(
         )
     elif not rows:
         line = "no LoadBalancer service of MetalLB to verify"
+    elif warnings:
+        more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+        line += f"; the API is wrong, though: {warnings[0]}{more}"
     elif unproven:
         line += f"; not looked at: {unproven[0]}"
     return {
@@ -204,6 +220,7 @@ def verdict(
         "table": table(rows),
         "failures": failures,
         "unproven": unproven,
+        "warnings": warnings,
         "ok": not failures,
         "verdict": line,
     }
@@ -217,6 +234,7 @@ def _row(
     target: t.Mapping[str, t.Any] | None,
     probe: t.Mapping[str, t.Any] | None,
     problems: t.Sequence[str],
+    remark: str = "",
 ) -> Row:
     answers = (target or {}).get("answers", [])
     port = NOTHING
@@ -233,7 +251,7 @@ def _row(
         "port": port,
         "http_status": (probe or {}).get("http_status"),
         "ok": not problems,
-        "verdict": "ok" if not problems else "; ".join(problems),
+        "verdict": "; ".join(problems) or (f"ok, but {remark}" if remark else "ok"),
     }
 
 

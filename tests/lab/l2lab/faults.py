@@ -38,7 +38,7 @@ def _interfaces(names: list[str]) -> None:
     kubectl("-n", METALLB_NAMESPACE, "patch", "l2advertisement", "l2-adv", "--type=merge", "-p", patch)
 
 
-def _rogue_on(settings: Settings, engine: Engine) -> None:
+def _rogue_on(settings: Settings, engine: Engine, number: int = 203) -> None:
     image = json.loads(SHAPE.read_text(encoding="utf-8"))["client_image"]
     if not engine.exists("container", settings.rogue):
         engine.run(
@@ -46,7 +46,13 @@ def _rogue_on(settings: Settings, engine: Engine) -> None:
             "--cap-add", "NET_RAW", "--entrypoint", "/usr/bin/sleep", image, "infinity",
         )  # fmt: skip
     engine.execute(
-        settings.rogue, "ip", "address", "replace", f"{settings.host(203)}/{settings.subnet.prefixlen}", "dev", "eth0"
+        settings.rogue,
+        "ip",
+        "address",
+        "replace",
+        f"{settings.host(number)}/{settings.subnet.prefixlen}",
+        "dev",
+        "eth0",
     )
 
 
@@ -148,6 +154,11 @@ FAULTS = {
         lambda s, e: _interfaces(["eth0"]),
     ),
     "rogue-host": Fault("a host that is no node holds the address of traefik/traefik", _rogue_on, _rogue_off),
+    "squatter": Fault(
+        "a host that is no node holds a pool address (.240) that no service has yet",
+        lambda s, e: _rogue_on(s, e, 240),
+        _rogue_off,
+    ),
     "speaker-gone": Fault(
         "the announcing node loses its speaker pod, and it cannot come back", _speaker_gone, _speaker_back
     ),

@@ -69,6 +69,25 @@ def test_the_election_beats_a_status_that_nobody_took_back():
     assert "MLB507" in result["verdict"] and "ServiceL2Status still names worker-2" in result["verdict"]
 
 
+def test_where_the_wire_proves_it_a_wrong_status_is_a_warning():
+    """As 0.15.3 leaves them after a failover: one lost, one stale, both services well."""
+    for reported, said in (
+        ("", "no ServiceL2Status"),
+        ("worker-1", "still names worker-1"),
+        ("gone", "which is no node"),
+    ):
+        result = judge({"services": [{**SERVICE, "reported": reported}]})
+        assert result["ok"] and "MLB510" in result["warnings"][0]
+        assert said in result["verdict"] and said in result["rows"][0]["verdict"]
+
+
+def test_where_nothing_proves_it_a_lost_status_is_a_failure():
+    service = {**SERVICE, "reported": ""}
+    for facts in (None, wire(), wire(("52:54:00:00:00:02", "worker-2"), conclusive=False)):
+        result = judge({"services": [service]}, facts=facts)
+        assert not result["ok"] and any("no ServiceL2Status" in one for one in result["failures"])
+
+
 def test_each_disagreement_has_its_code():
     for facts, code in (
         (wire(), "MLB601"),

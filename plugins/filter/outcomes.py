@@ -1,0 +1,35 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of roles preflight and failover: thin shells around the private ``_outcomes``."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.l2ops.metallb.plugins.module_utils import _outcomes
+
+
+def _result(name: str, module: str, given: t.Any) -> t.Mapping[str, t.Any]:
+    if not isinstance(given, t.Mapping):
+        raise AnsibleFilterError(f"l2ops.metallb.{name}: the result of {module} is wanted, not {type(given).__name__}")
+    return given
+
+
+def preflight(probe: t.Any) -> dict[str, t.Any]:
+    return _outcomes.preflight(_result("preflight", "l2_probe", probe))
+
+
+def failover(watch: t.Any, tcp: t.Any, away: t.Any, clock: float = 0.0) -> dict[str, t.Any]:
+    ports = _result("failover", "service_probe", tcp) if tcp else None
+    return _outcomes.failover(
+        _result("failover", "l2_probe", watch), ports, _result("failover", "speaker_away", away), float(clock)
+    )
+
+
+class FilterModule:
+    """Filters of l2ops.metallb."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"preflight": preflight, "failover": failover}

@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keep a node's speaker away for some seconds, and bring it back whatever happens."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: speaker_away
+short_description: Keep a node's speaker away for some seconds, and bring it back whatever happens
+version_added: 1.0.0
+description:
+  - Makes the other nodes take over what one node announces, as when its speaker dies. Taints the node so that no speaker starts
+    there, deletes its speaker pod, waits for O(hold) seconds, takes the taint off, and waits until the speaker is ready again.
+  - For measuring a failover, with M(l2ops.metallb.l2_probe) and M(l2ops.metallb.service_probe) watching meanwhile. Playbook
+    C(l2ops.metallb.failover_test) does all of it.
+  - The taint has effect C(NoSchedule), so other pods of the node stay. New ones go elsewhere for as long as it lasts.
+  - The taint is taken off after an error, too, and when this module is killed or Ansible is interrupted. A second process waits
+    for nothing else. Only the loss of the host that runs the module leaves it, which the next run mends.
+author:
+  - l2ops.metallb contributors (@l2ops)
+extends_documentation_fragment:
+  - l2ops.metallb.kubernetes
+  - l2ops.metallb.attributes
+  - l2ops.metallb.attributes.actiongroup_all
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Says whose speaker it would send away, and changes nothing.
+  diff_mode:
+    support: none
+    details:
+      - In the end everything is as it was.
+  idempotent:
+    support: none
+    details:
+      - Every run sends the speaker away.
+options:
+  node:
+    description:
+      - Name of the node.
+    type: str
+    required: true
+  namespace:
+    description:
+      - Namespace of MetalLB.
+    type: str
+    default: metallb-system
+  lead:
+    description:
+      - Seconds to wait before anything is done, in which those who watch can see how it was.
+    type: float
+    default: 0
+  hold:
+    description:
+      - Seconds from the deletion of the pod to the removal of the taint.
+    type: float
+    default: 10
+  timeout:
+    description:
+      - Seconds within which the old pod must be gone, and again within which the new one must be ready.
+    type: int
+    default: 60
+notes:
+  - "RBAC: in a Role in MetalLB's namespace C(daemonsets) (C(apps)) with C(list), C(pods) with C(list) and C(delete), C(events)
+    with C(list); in a ClusterRole C(nodes) with C(get) and C(patch)."
+seealso:
+  - module: l2ops.metallb.l2_probe
+  - module: l2ops.metallb.service_probe
+  - module: l2ops.metallb.speaker_restart
+"""
+
+EXAMPLES = r"""
+- name: Let another node take over for ten seconds
+  l2ops.metallb.speaker_away:
+    node: talos-worker-2
+    hold: 10
+"""
+
+RETURN = r"""
+node:
+  description: The node whose speaker was away.
+  returned: always
+  type: str
+  sample: talos-worker-2
+pod:
+  description: The speaker pod that was deleted.
+  returned: always
+  type: str
+  sample: metallb-speaker-8x2lq
+new_pod:
+  description: The one that came for it. Empty in check mode.
+  returned: always
+  type: str
+  sample: metallb-speaker-qm5wd
+deleted_at:
+  description: When the API server accepted the deletion, in seconds since 1970, UTC. 0 in check mode.
+  returned: always
+  type: float
+  sample: 1795470533.411
+gone_at:
+  description: When the pod was gone.
+  returned: always
+  type: float
+  sample: 1795470534.102
+released_at:
+  description: When the taint was taken off.
+  returned: always
+  type: float
+  sample: 1795470543.530
+ready_at:
+  description: When the new speaker was ready.
+  returned: always
+  type: float
+  sample: 1795470549.871
+failure_kind:
+  description: V(execution), when the module failed.
+  returned: failure
+  type: str
+  sample: execution
+"""
+
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
+    ApiError,
+    Kube,
+    ListRequest,
+    argument_spec,
+    connect,
+    guarded,
+    resource_path,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
+    SpeakerPod,
+    is_speaker,
+    pods_of,
+    replacement,
+    selector_of,
+    why_no_pod,
+)
+
+TAINT = {"key": "l2ops.metallb/speaker-away", "value": "true", "effect": "NoSchedule"}
+POLL = 0.2
+CONFLICTS = 20
+# How long the second process goes on trying when the API server does not answer.
+STUBBORN = 120.0
+
+
+def set_taint(kube: Kube, node: str, present: bool) -> None:
+    """Put our taint on the node, or take it off; the others stay. Retried when somebody else writes the node meanwhile."""
+    path = resource_path("nodes", name=node)
+    for attempt in range(CONFLICTS + 1):
+        live = kube.get(path)
+        taints = (live.get("spec") or {}).get("taints") or []
+        others = [one for one in taints if one.get("key") != TAINT["key"]]
+        wanted = [*others, TAINT] if present else others
+        if wanted == taints:
+            return
+        version = live["metadata"]["resourceVersion"]
+        try:
+            kube.patch(path, {"metadata": {"resourceVersion": version}, "spec": {"taints": wanted or None}})
+            return
+        except ApiError as error:
+            if error.kind_of_failure != "conflict" or attempt == CONFLICTS:
+                raise
+
+
+class Guardian:
+    """A second process that takes the taint off when this one ends without having done so."""
+
+    def __init__(self, module: AnsibleModule, node: str) -> None:
+        reading, self.writing = os.pipe()
+        self.child = os.fork()
+        if self.child == 0:
+            self._guard(module, node, reading)
+        os.close(reading)
+
+    def _guard(self, module: AnsibleModule, node: str, reading: int) -> None:
+        """The child. It never returns, and must not hold Ansible's pipes open."""
+        try:
+            os.setsid()
+            os.close(self.writing)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for standard in (0, 1, 2):
+                os.dup2(nothing, standard)
+            if os.read(reading, 1) != b".":
+                deadline = time.monotonic() + STUBBORN
+                while time.monotonic() < deadline:
+                    try:
+                        set_taint(connect(module), node, present=False)
+                        break
+                    except ApiError:
+                        time.sleep(1)
+        finally:
+            os._exit(0)
+
+    def dismiss(self, done: bool) -> None:
+        """End it; unless the taint is off already, it takes it off first."""
+        if done:
+            os.write(self.writing, b".")
+        os.close(self.writing)
+        os.waitpid(self.child, 0)
+
+
+class Away:
+    """One run."""
+
+    def __init__(self, module: AnsibleModule, kube: Kube) -> None:
+        self.module = module
+        self.kube = kube
+        self.node: str = module.params["node"]
+        self.namespace: str = module.params["namespace"]
+        self.daemonset: dict = {}
+        self.result: dict = {"changed": False, "node": self.node, "pod": "", "new_pod": ""}
+        self.result.update(dict.fromkeys(("deleted_at", "gone_at", "released_at", "ready_at"), 0.0))
+
+    def find(self) -> SpeakerPod:
+        request = ListRequest("daemonsets", "apps", "v1", namespace=self.namespace)
+        found = [one for one in self.kube.list(request) if is_speaker(one)]
+        if not found:
+            self.fail(f"There is no speaker DaemonSet in namespace {self.namespace}. Set namespace to MetalLB's.")
+        self.daemonset = found[0]
+        pods = [pod for pod in self.pods() if pod.node == self.node and not pod.leaving]
+        if not pods:
+            running = ", ".join(sorted({pod.node for pod in self.pods()})) or "no node"
+            self.fail(f"No speaker runs on {self.node}. Speakers run on {running}. Nothing was changed.")
+        self.result["pod"] = pods[0].name
+        return pods[0]
+
+    def pods(self) -> list[SpeakerPod]:
+        request = ListRequest("pods", namespace=self.namespace, label_selector=selector_of(self.daemonset) or None)
+        return pods_of(self.daemonset, self.kube.list(request))
+
+    def send_away(self, pod: SpeakerPod) -> None:
+        self.result["changed"] = True
+        set_taint(self.kube, self.node, present=True)
+        self.kube.delete(resource_path("pods", namespace=self.namespace, name=pod.name), preconditions={"uid": pod.uid})
+        deleted = time.monotonic()
+        self.result["deleted_at"] = round(time.time(), 3)
+        deadline = deleted + self.module.params["timeout"]
+        while any(one.uid == pod.uid for one in self.pods()):
+            if time.monotonic() >= deadline:
+                self.fail(
+                    f"{pod.name} does not end within {self.module.params['timeout']} s: is node {self.node} up? "
+                    "The taint is taken off again."
+                )
+            time.sleep(POLL)
+        self.result["gone_at"] = round(time.time(), 3)
+        time.sleep(max(0.0, deleted + self.module.params["hold"] - time.monotonic()))
+
+    def bring_back(self, pod: SpeakerPod) -> None:
+        set_taint(self.kube, self.node, present=False)
+        self.result["released_at"] = round(time.time(), 3)
+        deadline = time.monotonic() + self.module.params["timeout"]
+        while True:
+            new = replacement(pod, self.pods())
+            if new is not None:
+                self.result["ready_at"] = round(time.time(), 3)
+                self.result["new_pod"] = new.name
+                return
+            if time.monotonic() >= deadline:
+                events = self.kube.list_all([ListRequest("events", namespace=self.namespace)])["events"]
+                self.fail(
+                    f"The taint is off, but the speaker of {self.node} is not back after {self.module.params['timeout']} s: "
+                    f"{why_no_pod(self.daemonset, events.objects)}. See: kubectl -n {self.namespace} describe pods "
+                    f"--field-selector spec.nodeName={self.node}"
+                )
+            time.sleep(POLL)
+
+    def fail(self, msg: str) -> None:
+        self.module.fail_json(msg=msg, failure_kind="execution", **self.result)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=argument_spec(
+            node={"type": "str", "required": True},
+            namespace={"type": "str", "default": "metallb-system"},
+            lead={"type": "float", "default": 0},
+            hold={"type": "float", "default": 10},
+            timeout={"type": "int", "default": 60},
+        ),
+        supports_check_mode=True,
+    )
+    for option, least in (("lead", 0), ("hold", 0), ("timeout", 1)):
+        if module.params[option] < least:
+            module.fail_json(msg=f"{option} must be at least {least} seconds.", failure_kind="execution")
+    with guarded(module):
+        away = Away(module, connect(module))
+        pod = away.find()
+    if module.check_mode:
+        away.result["changed"] = True
+        module.exit_json(**away.result)
+    time.sleep(module.params["lead"])
+    guardian = Guardian(module, away.node)
+    try:
+        with guarded(module, away.result):
+            away.send_away(pod)
+            away.bring_back(pod)
+    finally:
+        # Whatever ends this process before, SIGKILL too, closes its end of the pipe, and the guardian mends.
+        guardian.dismiss(done=bool(away.result["released_at"]))
+    module.exit_json(**away.result)
+
+
+if __name__ == "__main__":
+    main()

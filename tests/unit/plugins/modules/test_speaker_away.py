@@ -1,0 +1,127 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""speaker_away against a small API server: the speaker goes and comes back, and the taint is off whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from ansible_collections.l2ops.metallb.plugins.modules import speaker_away
+from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi
+from ansible_collections.l2ops.metallb.tests.unit.run_module import run
+
+NAMESPACE = "metallb-system"
+LABELS = {"app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": "speaker"}
+OTHER = {"key": "other", "effect": "NoExecute"}
+
+
+@pytest.fixture
+def api(monkeypatch):
+    """A node with a speaker. Without our taint a speaker that was deleted comes back at once."""
+    monkeypatch.setattr(speaker_away, "POLL", 0.01)
+    with FakeApi() as fake:
+        daemonset = fake.add(
+            {
+                "kind": "DaemonSet",
+                "metadata": {"name": "metallb-speaker", "namespace": NAMESPACE, "labels": LABELS},
+                "spec": {"selector": {"matchLabels": LABELS}, "template": {"metadata": {"labels": LABELS}}},
+            }
+        )
+        fake.add({"kind": "Node", "metadata": {"name": "w-1"}, "spec": {"taints": [OTHER]}})
+        made = []
+
+        def pod():
+            made.append(f"speaker-{len(made)}")
+            owner = {"kind": "DaemonSet", "uid": daemonset["metadata"]["uid"]}
+            metadata = {"name": made[-1], "namespace": NAMESPACE, "labels": LABELS, "ownerReferences": [owner]}
+            status = {"conditions": [{"type": "Ready", "status": "True"}]}
+            fake.add({"kind": "Pod", "metadata": metadata, "spec": {"nodeName": "w-1"}, "status": status})
+
+        def react(event, plural, _obj):
+            gone = not any(kind == "pods" and fake.objects[kind] for kind in fake.objects)
+            if gone and not tainted(fake) and (event, plural) == ("MODIFIED", "nodes"):
+                pod()
+
+        pod()
+        fake.reaction = react
+        yield fake
+
+
+def tainted(api):
+    return speaker_away.TAINT in api.get("nodes", "w-1")["spec"].get("taints", [])
+
+
+def call(api, **arguments):
+    return run(speaker_away, host=api.url, api_key="token", **dict({"node": "w-1", "hold": 0.05}, **arguments))
+
+
+def test_it_goes_and_comes_back_and_the_taints_of_others_stay(api):
+    result = call(api)
+    assert not result["failed"] and result["changed"]
+    assert (result["pod"], result["new_pod"]) == ("speaker-0", "speaker-1")
+    assert 0 < result["deleted_at"] <= result["gone_at"] <= result["released_at"] <= result["ready_at"]
+    assert result["released_at"] - result["deleted_at"] >= 0.05
+    assert api.get("nodes", "w-1")["spec"]["taints"] == [OTHER]
+
+
+def test_check_mode_names_the_pod_and_writes_nothing(api):
+    result = call(api, check=True)
+    assert result["changed"] and result["pod"] == "speaker-0" and result["deleted_at"] == 0.0
+    assert not api.sent("PATCH", "DELETE")
+
+
+def test_a_node_without_a_speaker_is_refused_with_those_that_have_one(api):
+    result = call(api, node="w-2")
+    assert result["failed"] and "w-2" in result["msg"] and "w-1" in result["msg"]
+    assert not api.sent("PATCH", "DELETE")
+
+
+def test_somebody_elses_change_of_the_node_is_not_lost(api):
+    api.fault("PATCH", "/api/v1/nodes/w-1", 409, "the object has been modified", times=2)
+    assert not call(api)["failed"]
+    assert api.get("nodes", "w-1")["spec"]["taints"] == [OTHER]
+
+
+def test_a_failure_in_between_still_takes_the_taint_off(api):
+    api.fault("DELETE", f"/api/v1/namespaces/{NAMESPACE}/pods/speaker-0", 403, "may not delete pods")
+    result = call(api)
+    assert result["failed"] and "pods" in result["msg"]
+    assert not tainted(api)
+
+
+def test_a_taint_that_was_left_is_no_reason_to_fail_and_goes(api):
+    api.get("nodes", "w-1")["spec"]["taints"].append(dict(speaker_away.TAINT))
+    assert not call(api)["failed"]
+    assert api.get("nodes", "w-1")["spec"]["taints"] == [OTHER]
+
+
+def test_killed_in_the_middle_it_takes_the_taint_off_all_the_same(api):
+    arguments = {"host": api.url, "api_key": "token", "node": "w-1", "hold": 60}
+    program = (
+        "import json, sys\n"
+        "from ansible_collections.l2ops.metallb.plugins.modules import speaker_away\n"
+        "from ansible_collections.l2ops.metallb.tests.unit.run_module import run\n"
+        "run(speaker_away, **json.loads(sys.argv[1]))\n"
+    )
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    with subprocess.Popen([sys.executable, "-c", program, json.dumps(arguments)], env=env) as process:
+        try:
+            wait_until(lambda: tainted(api) and not api.objects["pods"])
+        finally:
+            process.kill()
+    wait_until(lambda: not tainted(api))
+    assert api.get("nodes", "w-1")["spec"]["taints"] == [OTHER]
+
+
+def wait_until(true, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -126,7 +126,8 @@ def verdict(
     Args: ``info`` from ``l2_info``; ``wanted`` the user's list (``name``, ``address``, ``port`` …), empty for all; ``wire`` from
     ``l2_probe`` or None; ``ports`` from ``service_probe`` or None.
 
-    Returns ``rows`` (one per service, address and port), ``table`` (lines of them), ``failures`` (texts), ``unproven`` (what could not be looked at), ``warnings`` (wrong in the API, right on the wire),
+    Returns ``rows`` (one per service, address and port), ``table`` (lines of them), ``failures`` (texts),
+    ``unproven`` (what could not be looked at), ``warnings`` (wrong in the API, right on the wire),
     ``ok`` and ``verdict`` (one line).
     """
     services = {s["name"]: s for s in info.get("services", [])}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -16,16 +17,29 @@ from l2lab import cluster, drive, host, ui
 from l2lab.settings import ROOT, STATE, Settings
 
 SCENARIOS = ("kind", "broken")
+END = 25
 
 
 class Suite:
     def __init__(self) -> None:
         self.results: list[tuple[str, bool, float]] = []
+        self.ends: dict[str, list[str]] = {}
 
     def step(self, name: str, command: list[str], env: dict[str, str] | None = None, cwd: Path = ROOT) -> bool:
         ui.say(f"== {name}: {' '.join(Path(c).name if c.startswith('/') else c for c in command)}")
         began = time.monotonic()
-        ok = subprocess.run(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, check=False).returncode == 0
+        # What it says is shown at once; its end is said again when it failed, for those who see only the end of a long log.
+        end: deque[str] = deque(maxlen=END)
+        with subprocess.Popen(
+            command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace",
+        ) as process:  # fmt: skip
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+                end.append(line.rstrip())
+        ok = process.returncode == 0
+        if not ok:
+            self.ends[name] = list(end)
         seconds = time.monotonic() - began
         self.results.append((name, ok, seconds))
         ui.say(f"== {name}: {'passed' if ok else 'FAILED'} after {seconds:.0f} s")
@@ -33,6 +47,9 @@ class Suite:
 
     def close(self) -> int:
         failed = [name for name, ok, _seconds in self.results if not ok]
+        for name in failed:
+            print(f"\n-- the end of {name}, which failed:")
+            print("\n".join(f"   {line}" for line in self.ends.get(name, [])))
         print()
         for name, ok, seconds in self.results:
             print(f"  {'passed' if ok else 'FAILED'}  {seconds:6.0f} s  {name}")
@@ -60,7 +77,7 @@ def main() -> int:
         suite.step("network namespaces", [pytest, "-q", "tests/netns"], env)
         for scenario in SCENARIOS:
             suite.step(f"molecule {scenario}", [str(drive.VENV / "molecule"), "test", "-s", scenario], env)
-        suite.step("integration", [pytest, "-q", "-x", "tests/integration"], env)
+        suite.step("integration", [pytest, "-q", "--durations=15", "tests/integration"], env)
     except ui.LabError as why:
         print(f"\n{why}", file=sys.stderr)
         suite.results.append((f"stopped: {str(why).splitlines()[0]}", False, time.monotonic() - ui.START))

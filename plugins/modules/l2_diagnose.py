@@ -329,7 +329,7 @@ checks:
   sample:
     - id: MLB310
       result: skipped
-      reason: "no DHCP ranges are known: give the option dhcp_ranges"
+      reason: "no DHCP ranges are known: give the option dhcp_ranges (metallb_dhcp_ranges)"
 summary:
   description: Numbers of findings by severity, of rules that could not look, and of findings that were ignored.
   returned: unless it could not look

@@ -387,7 +387,10 @@ class Diagnoser:
             return self._interfaces(outcome)
         if name == "wire":
             if not wire.looked:
-                return "skipped", "no wire facts were given (option wire, from l2_probe)"
+                return (
+                    "skipped",
+                    "the LAN was not asked (option wire, from l2_probe; for the roles a host in group metallb_probes)",
+                )
             asked = [wire.targets[one] for one in service.ingress if one in wire.targets]
             if not asked:
                 return "skipped", "its address was not asked for on the wire"
@@ -399,7 +402,10 @@ class Diagnoser:
             )
         results = wire.ports_of(service)
         if not results:
-            return "skipped", "no port was asked (option ports, from service_probe)"
+            return (
+                "skipped",
+                "no port was asked (option ports, from service_probe; for the roles a host in group metallb_probes)",
+            )
         return "passed", f"{listing([f'{one.port}/{one.protocol}' for one in results])} answers"
 
     def _interfaces(self, outcome: Outcome) -> tuple[str, str]:
@@ -410,7 +416,10 @@ class Diagnoser:
             return "passed", "announced on all interfaces"
         told = ", ".join(sorted(names))
         if outcome.winner not in self.context.options.links:
-            return "skipped", f"announced on {told}; whether {outcome.winner} has it is not known (option interfaces)"
+            return (
+                "skipped",
+                f"announced on {told}; whether {outcome.winner} has it is not known (option interfaces, metallb_node_interfaces)",
+            )
         return "passed", f"announced on {told}, which {outcome.winner} has"
 
     # -- nodes ----------------------------------------------------------------------------------------------------

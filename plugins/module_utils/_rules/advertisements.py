@@ -107,7 +107,7 @@ def _facts(context: Context, one: Advertisement) -> Iterator[tuple[str, dict[str
 
 def _demand_facts(context: Context) -> None:
     if not context.options.links:
-        raise Skip("the nodes' interfaces are not known: give the option interfaces (facts of the nodes)")
+        raise Skip("the nodes' interfaces are not known: give the option interfaces (metallb_node_interfaces)")
 
 
 def interface_missing(context: Context) -> Iterator[Finding]:

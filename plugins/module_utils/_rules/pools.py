@@ -118,7 +118,9 @@ def _against(
 def holds_reserved(context: Context) -> Iterator[Finding]:
     options = context.options
     if not options.gateway and not options.reserved:
-        raise Skip("no reserved addresses are known: give the options gateway and reserved")
+        raise Skip(
+            "no reserved addresses are known: give the options gateway and reserved (metallb_gateway, metallb_reserved)"
+        )
     others = [(span, f"the gateway {span}") for span in options.gateway]
     others += [(span, f"the reserved {span}") for span in options.reserved]
     yield from _against(context, "MLB302", others, "{range} holds {common}, which belongs to {what}")
@@ -163,7 +165,9 @@ def outside_node_network(context: Context) -> Iterator[Finding]:
     snapshot, options = context.snapshot, context.options
     known = merged([*options.node_networks, *_networks_of_links(context)])
     if not known and not snapshot.has("nodes"):
-        raise Skip("the nodes' networks are not known: give the option node_networks, or look at a cluster")
+        raise Skip(
+            "the nodes' networks are not known: give the option node_networks (metallb_node_networks), or look at a cluster"
+        )
     guesses: dict[int, set[Span]] = {}
     for address in snapshot.node_address_index:
         guesses.setdefault(address[0], set()).add(_guess(address))
@@ -212,7 +216,9 @@ def outside_node_network(context: Context) -> Iterator[Finding]:
         )
     if unknown:
         families = " and ".join(f"IPv{version}" for version in sorted(unknown))
-        raise Skip(f"nodes have no {families} address to compare with: give the option node_networks")
+        raise Skip(
+            f"nodes have no {families} address to compare with: give the option node_networks (metallb_node_networks)"
+        )
 
 
 def _shared_bits(one: Span, other: Span) -> int:
@@ -343,7 +349,9 @@ def overlaps_cluster_network(context: Context) -> Iterator[Finding]:
     pods = [span for node in snapshot.nodes.values() for span in node.pod_cidrs]
     networks += [(span, f"the Pod network ({span})") for span in merged(pods)]
     if not networks and not snapshot.services:
-        raise Skip("the cluster's networks are not known: give the option cluster_networks, or look at a cluster")
+        raise Skip(
+            "the cluster's networks are not known: give the option cluster_networks (metallb_cluster_networks), or look at a cluster"
+        )
     seen = set()
     for finding in _against(context, "MLB308", networks, "{range} shares {common} with {what}"):
         seen.add((finding.object, finding.path))
@@ -395,7 +403,7 @@ def not_usable_range(context: Context) -> Iterator[Finding]:
 
 def overlaps_dhcp(context: Context) -> Iterator[Finding]:
     if not context.options.dhcp_ranges:
-        raise Skip("no DHCP ranges are known: give the option dhcp_ranges")
+        raise Skip("no DHCP ranges are known: give the option dhcp_ranges (metallb_dhcp_ranges)")
     others = [(span, f"the DHCP range {span}") for span in context.options.dhcp_ranges]
     yield from _against(
         context,

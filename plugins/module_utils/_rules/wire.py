@@ -25,6 +25,9 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import 
     service_ref,
 )
 
+NOT_ASKED = (
+    "the LAN was not asked: give the result of l2_probe as the option wire (roles: a host in group metallb_probes)"
+)
 # What on the API's side explains silence.
 SILENCE = ("MLB507", "MLB508", "MLB509", "MLB511", "MLB512", "MLB405", "MLB406", "MLB204", "MLB102")
 
@@ -32,7 +35,7 @@ SILENCE = ("MLB507", "MLB508", "MLB509", "MLB511", "MLB512", "MLB405", "MLB406",
 def _looked(context: Context) -> list[tuple[Address, Service, WireTarget]]:
     """What was asked for on behalf of services, as far as answers or silence mean something."""
     if not context.options.wire.looked:
-        raise Skip("no wire facts: give the result of l2_probe as the option wire")
+        raise Skip(NOT_ASKED)
     return [
         (address, holders[0], target)
         for address, target in sorted(context.options.wire.targets.items())
@@ -195,7 +198,7 @@ def other_node(context: Context) -> Iterator[Finding]:
 def free_address_in_use(context: Context) -> Iterator[Finding]:
     wire = context.options.wire
     if not wire.looked:
-        raise Skip("no wire facts: give the result of l2_probe as the option wire")
+        raise Skip(NOT_ASKED)
     nodes = context.snapshot.node_address_index
     for address, target in sorted(wire.targets.items()):
         if not target.answered or address in context.snapshot.holders:
@@ -216,7 +219,9 @@ def free_address_in_use(context: Context) -> Iterator[Finding]:
 def service_refuses(context: Context) -> Iterator[Finding]:
     wire = context.options.wire
     if not wire.ports:
-        raise Skip("no answers of ports: give the result of service_probe as the option ports")
+        raise Skip(
+            "no port was asked: give the result of service_probe as the option ports (roles: a host in group metallb_probes)"
+        )
     wrong: dict[tuple[str, str], list[PortResult]] = {}
     asked: set[tuple[str, str]] = set()
     for service in context.snapshot.balanced:
@@ -304,7 +309,7 @@ def stale_announcement(context: Context) -> Iterator[Finding]:
 def probe_not_on_link(context: Context) -> Iterator[Finding]:
     wire = context.options.wire
     if not wire.looked:
-        raise Skip("no wire facts: give the result of l2_probe as the option wire")
+        raise Skip(NOT_ASKED)
     blind: dict[str, list[Address]] = {}
     for address, target in sorted(wire.targets.items()):
         if not target.asked:

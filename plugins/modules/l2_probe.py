@@ -31,8 +31,9 @@ options:
       - What to ask for. Each entry is an address (V(192.168.7.203)), a range (V(192.168.7.200-192.168.7.250)), a prefix
         (V(192.168.7.0/24)), a dict with C(address) or C(addresses) (and, if you like, C(name), which comes back in the
         result,
-        and C(node), the node that should answer), or a Kubernetes object as C(kubernetes.core.k8s_info) returns it, of
-        kind
+        and C(node), the node that should answer), an entry of the C(services) or C(pools) of M(l2ops.metallb.l2_info), of a live
+        cluster or a snapshot (a service's C(predicted) node is the one that should answer), or a Kubernetes object as
+        C(kubernetes.core.k8s_info) returns it, of kind
         IPAddressPool (all its addresses) or Service (those that it was given).
       - Each address is asked for once, however often it is named.
     type: list
@@ -237,6 +238,18 @@ EXAMPLES = r"""
       talos-cp-1: 192.168.7.11
       talos-worker-1: 192.168.7.21
       talos-worker-2: 192.168.7.22
+    fail_on: error
+  become: true
+
+- name: Know the cluster, from its API or from a snapshot
+  l2ops.metallb.l2_info:
+  register: cluster
+  delegate_to: localhost
+
+- name: All its services, each from the node that the election gives
+  l2ops.metallb.l2_probe:
+    targets: "{{ cluster.services }}"
+    nodes: "{{ cluster.nodes }}"
     fail_on: error
   become: true
 
@@ -475,6 +488,13 @@ targets:
         - With O(mode=conflict) V(in-use), V(free), V(unproven), V(not-asked).
       type: str
       sample: ok
+    finding:
+      description:
+        - The code of the finding that this is, such as V(MLB602), or empty when all is well. See C(docs/findings) of the collection.
+        - It rests on the wire alone. M(l2ops.metallb.l2_diagnose), given this result as O(l2ops.metallb.l2_diagnose#module:wire), knows
+          what the API says as well, and names cause and remedy, also of what only both together show (MLB607).
+      type: str
+      sample: ''
     conclusive:
       description: Whether the outcome can be relied on.
       type: bool
@@ -722,7 +742,7 @@ def judge(result, mode):
     """The sentences that O(fail_on=error) fails with; empty when all is well."""
     good = {"conflict": "free"}.get(mode, "ok")
     wrong = [
-        target["message"] or f"{target['address']}: {target['outcome']}"
+        f"{target['finding']} {target['message'] or target['address'] + ': ' + target['outcome']}".strip()
         for target in result["targets"]
         if target["outcome"] != good
     ]

@@ -755,6 +755,7 @@ class Probe:
             "proxy": bool(proxies) and any(mac_text(mac) in macs for mac in proxies),
             "tries": tries,
             "outcome": word,
+            "finding": _verdict.finding(word, conclusive),
             "conclusive": conclusive,
             "reason": choice.reason,
             "message": choice.message or _verdict.sentence(word, address, where, heard, by_text, one.expected, tries),

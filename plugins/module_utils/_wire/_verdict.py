@@ -8,10 +8,10 @@ The words, worst reading first, for modes sweep and watch:
 
 ``not-asked``     nothing can be concluded: not on link, interface unusable … (MLB608)
 ``silent``        nobody answers broadcast, nor unicast where that was asked (MLB601)
-``broadcast-lost``  silent to broadcast, but a node answers when asked alone: broadcast is lost on the way
+``broadcast-lost``  silent to broadcast, but a node answers when asked alone: broadcast is lost on the way (MLB609)
 ``foreign``       a MAC that is no node's answers (MLB602)
 ``many``          more than one node, or more than one MAC where no nodes are given (MLB603)
-``one-node-twice``  one node answers with several MACs: several of its interfaces are in the segment
+``one-node-twice``  one node answers with several MACs: several of its interfaces are in the segment (MLB610)
 ``other-node``    one node answers, not the expected one (MLB604)
 ``unknown-node``  one MAC answers, and it cannot be told whose it is, for some node's own MAC is not known
 ``ok``            one node answers, the expected one if one is expected
@@ -20,6 +20,27 @@ For mode conflict: ``in-use`` (MLB605), ``free``, ``not-asked``, ``unproven`` (s
 """
 
 from __future__ import annotations
+
+# The finding that an outcome is, by itself. l2_diagnose says more: it knows what the API has to say of the address.
+FINDINGS = {
+    "not-asked": "MLB608",
+    "silent": "MLB601",
+    "broadcast-lost": "MLB609",
+    "foreign": "MLB602",
+    "many": "MLB603",
+    "one-node-twice": "MLB610",
+    "other-node": "MLB604",
+    "unknown-node": "",
+    "ok": "",
+    "in-use": "MLB605",
+    "free": "",
+    "unproven": "MLB608",
+}
+
+
+def finding(word: str, conclusive: bool) -> str:
+    """The code of the finding that an outcome is, or empty. Silence that proves nothing is the probe's fault (MLB608)."""
+    return "MLB608" if word == "silent" and not conclusive else FINDINGS[word]
 
 
 def outcome(

@@ -152,6 +152,39 @@ def test_no_octets_crash_the_netlink_readers(data):
     assert isinstance(list(_netlink.messages(data)), list)
 
 
+def attribute(kind, data):
+    return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
+
+
+class RecordedNetlink:
+    """What a kernel says of eth0 and of eth0.7 on it; laid out as if_link.h has it."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_gone):
+        pass
+
+    def links(self):
+        own = {1: bytes.fromhex("525400000001"), 4: struct.pack("=I", 1500)}
+        tag = attribute(1, b"vlan\0") + attribute(2, attribute(1, struct.pack("=H", 7)))
+        yield 2, _netlink.ARPHRD_ETHER, UP, {**own, 3: b"eth0\0"}
+        yield 3, _netlink.ARPHRD_ETHER, UP, {**own, 3: b"eth0.7\0", 5: struct.pack("=I", 2), 18: tag}
+
+    def addresses(self):
+        yield 2, 24, 0, 0, {2: to_address("192.168.7.2")}
+        yield 3, 24, 0, 0, {2: to_address("192.168.77.2")}
+
+
+def test_an_address_in_a_vlan_is_asked_on_its_interface_and_the_vlan_is_told(monkeypatch):
+    monkeypatch.setattr(_netlink, "Netlink", RecordedNetlink)
+    table = _links.read_table()
+    choice = choose(table, "192.168.77.203")
+    assert (choice.interface.name, choice.interface.facts()["vlan"], choice.on_link) == ("eth0.7", 7, True)
+    assert choice.interface.facts()["kind"] == "vlan"
+    assert choose(table, "192.168.7.203").interface.facts()["vlan"] is None
+
+
 def test_this_hosts_own_table_has_its_loopback():
     table = _links.read_table()
     loopback = table.by_name["lo"]

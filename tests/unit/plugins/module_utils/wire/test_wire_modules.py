@@ -14,7 +14,8 @@ import pytest
 yaml = pytest.importorskip("yaml")
 pytest.importorskip("ansible.module_utils.basic", reason="no ansible-core here")
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _probe  # noqa: E402
+from ansible_collections.l2ops.metallb.plugins.module_utils._catalogue import CATALOGUE  # noqa: E402
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _probe, _verdict  # noqa: E402
 from ansible_collections.l2ops.metallb.plugins.modules import l2_probe, service_probe  # noqa: E402
 from ansible_collections.l2ops.metallb.tests.unit import run_module  # noqa: E402
 from ansible_collections.l2ops.metallb.tests.unit.plugins.module_utils.wire.simulated_network import (  # noqa: E402
@@ -70,19 +71,28 @@ def test_every_documented_return_is_returned_and_no_other(segment):
 def test_fail_on_error_fails_with_the_sentence_and_all_data(segment):
     result = run_module.run(l2_probe, targets=["192.168.7.9", VIP], fail_on="error")
     assert result["failed"] and result["failure_kind"] == "findings"
-    assert "192.168.7.9: nobody answers" in result["msg"]
-    assert len(result["targets"]) == 2
+    assert result["msg"].startswith("MLB601 192.168.7.9: nobody answers")
+    assert [target["finding"] for target in result["targets"]] == ["MLB601", ""]
 
 
 def test_in_conflict_mode_an_answer_is_the_failure(segment):
     assert not run_module.run(l2_probe, targets=["192.168.7.9"], mode="conflict", fail_on="error")["failed"]
     result = run_module.run(l2_probe, targets=[VIP], mode="conflict", fail_on="error")
-    assert result["failed"] and "already used" in result["msg"]
+    assert result["failed"] and result["msg"].startswith("MLB605 ") and "already used" in result["msg"]
 
 
 def test_what_cannot_be_told_fails_too(segment):
     result = run_module.run(l2_probe, targets=["10.9.9.9"], fail_on="error")
     assert result["failed"] and result["failure_kind"] == "findings"
+    assert result["msg"].startswith("MLB608 this host has no route to 10.9.9.9") and not result["conclusive"]
+
+
+def test_every_outcome_is_a_finding_of_the_catalogue_or_none():
+    documented = yaml.safe_load(l2_probe.RETURN)["targets"]["contains"]["outcome"]["description"]
+    words = set(re.findall(r"V\(([a-z-]+)\)", " ".join(documented)))
+    assert words == set(_verdict.FINDINGS)
+    assert {code for code in _verdict.FINDINGS.values() if code} <= set(CATALOGUE)
+    assert [word for word, code in _verdict.FINDINGS.items() if not code] == ["unknown-node", "ok", "free"]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +100,9 @@ def test_what_cannot_be_told_fails_too(segment):
     [
         ({"targets": ["10.0.0.0/8"]}, "targets", "max_targets"),
         ({"targets": []}, "targets", "no address to ask"),
+        ({"targets": ["192.168.7.9-192.168.7.1"]}, "targets", "ends before it begins"),
+        ({"targets": ["192.168.7.1-fd00::1"]}, "targets", "address family"),
+        ({"targets": ["192.168.7.256"]}, "targets", "neither an address"),
         ({"targets": [VIP], "nodes": ["w1"]}, "targets", "nodes:"),
         ({"targets": [VIP], "canary": ["x"]}, "targets", "canary"),
         ({"targets": [VIP], "interface": "nosuch0"}, "interface", "no interface nosuch0"),

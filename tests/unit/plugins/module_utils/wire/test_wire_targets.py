@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.l2ops.metallb.plugins.module_utils._judging import facts
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _octets, _targets
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import TargetError
+from ansible_collections.l2ops.metallb.tests.unit.world import World
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +59,18 @@ def test_kubernetes_objects_are_targets():
 def test_a_target_names_itself_and_its_node():
     wanted = _targets.parse_targets([{"address": "192.168.7.203", "name": "traefik/traefik", "node": "w2"}], 100)
     assert (wanted[0].names, wanted[0].expected) == (["traefik/traefik"], "w2")
+
+
+def test_services_and_pools_of_a_snapshot_are_targets():
+    """As l2_info returns them; a service without an address yet asks for nothing."""
+    info = facts(World().snapshot(), 10)
+    assert any(service["addresses"] for service in info["services"])
+    wanted = {_octets.address_text(one.address): one for one in _targets.parse_targets(info["services"], 100)}
+    assert {text: one.expected for text, one in wanted.items()} == info["expected"]
+    assert all(one.names for one in wanted.values())
+    free = _targets.parse_targets(info["pools"], 1000, info["services"])
+    assert free and not {one.address for one in free} & {one.address for one in wanted.values()}
+    assert _targets.parse_targets([{"name": "new", "addresses": [], "predicted": ""}, "192.168.7.9"], 9)[0].names == []
 
 
 def test_excluded_addresses_are_not_asked():

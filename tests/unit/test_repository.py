@@ -414,3 +414,14 @@ def test_playbooks_name_roles_that_exist():
             included = [v["name"] for k, v in part.items() if str(k).endswith(("include_role", "import_role"))]
             for name in [*named_roles, *included]:
                 assert name in there, f"{path.name}: {name}"
+
+
+def test_links_between_pages_lead_somewhere():
+    dead = []
+    for path in repository_files():
+        if path.suffix != ".md":
+            continue
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", (ROOT / path).read_text(encoding="utf-8")):
+            if "://" not in target and not (ROOT / path.parent / target).exists():
+                dead.append(f"{path}: {target}")
+    assert not dead

@@ -19,9 +19,9 @@ def _told(name: str, function: t.Callable[..., dict[str, t.Any]], *arguments: t.
 
 
 def monitor_plan(
-    result: t.Any, state: str = "", fix: t.Any = (), nodes: t.Any = (), remembers: bool = True
+    result: t.Any, state: str = "", fix: t.Any = (), nodes: t.Any = (), remembers: bool = True, carriers: t.Any = ()
 ) -> dict[str, t.Any]:
-    return _told("monitor_plan", _monitor.plan, result, state, fix, nodes, remembers)
+    return _told("monitor_plan", _monitor.plan, result, state, fix, nodes, remembers, carriers or ())
 
 
 def monitor_report(

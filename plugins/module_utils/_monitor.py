@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.module_utils import _labels
 from ansible_collections.l2ops.metallb.plugins.module_utils._answers import listed
 
 Object = dict[str, Any]
@@ -43,10 +44,18 @@ def read_state(text: str) -> Object:
     return {**empty, **state}
 
 
-def plan(result: Mapping[str, Any], state_text: str, fix: Any, nodes: Any = (), remembers: bool = True) -> Object:
+def plan(
+    result: Mapping[str, Any],
+    state_text: str,
+    fix: Any,
+    nodes: Any = (),
+    remembers: bool = True,
+    carriers: Sequence[Object] = (),
+) -> Object:
     """Nodes to take the label off, ServiceL2Statuses to delete, whether to restart speakers; and what is left alone, and why.
 
-    nodes are those that the caller knows to carry the label: the caller answers for not fighting its owner.
+    nodes are those that the caller knows to carry the label: the caller answers for not fighting its owner. carriers
+    are the Node objects that carry it, also where speakers ignore it. There an owner is left in peace without a word.
     """
     allowed = set(_texts(fix))
     unknown = sorted(allowed - set(FIXES))
@@ -54,22 +63,26 @@ def plan(result: Mapping[str, Any], state_text: str, fix: Any, nodes: Any = (), 
         raise MonitorError(f"metallb_monitor_fix knows no {', '.join(unknown)}. There are {', '.join(FIXES)}.")
     contested = read_state(state_text)["contested"]
     findings = result.get("findings") or []
+    harmed = {str(one["object"]["name"]): one for one in findings if one["code"] == "MLB201"}
+    owned = {name for name, one in harmed.items() if (one.get("evidence") or {}).get("owned_by_talos")}
+    there = [_labels.read(node, _labels.EXCLUDE_LABEL) for node in carriers]
+    owned |= {node.name for node in there if node.owned_by_talos}
+    labelled = set(harmed) | {node.name for node in there}
     to_free: list[str] = []
     withheld: list[Object] = []
-    for one in findings:
-        name = str(one["object"]["name"])
-        if one["code"] != "MLB201" or EXCLUDE_LABEL not in allowed:
-            continue
+    for name in sorted(labelled if EXCLUDE_LABEL in allowed else ()):
         if name in contested:
-            withheld.append({"node": name, "why": _given_up(contested[name])})
-        elif not remembers and (one.get("evidence") or {}).get("owned_by_talos"):
+            why = _given_up(contested[name])
+        elif name in owned and not (remembers and name in harmed):
             why = (
                 "Talos owns the label and would put it back. Not removed, since without metallb_monitor_state every pass would "
                 "try again. Lasting: the machine configuration, see finding MLB202"
             )
-            withheld.append({"node": name, "why": why})
         else:
             to_free.append(name)
+            continue
+        if name in harmed:
+            withheld.append({"node": name, "why": why})
     given = _texts(nodes)
     if given:
         to_free, withheld = (given if EXCLUDE_LABEL in allowed else []), []
@@ -79,6 +92,7 @@ def plan(result: Mapping[str, Any], state_text: str, fix: Any, nodes: Any = (), 
         if one["code"] == "MLB510" and one["object"]["kind"] == "ServiceL2Status" and STALE_STATUS in allowed
     ]
     return {
+        "labelled": sorted(labelled | set(given)),
         "nodes": sorted(set(to_free)),
         "withheld": withheld,
         "statuses": statuses,
@@ -99,7 +113,7 @@ def report(
     state = read_state(state_text)
     if severity not in _RANK:
         raise MonitorError(f"metallb_monitor_severity must be error or warning, not {severity!r}")
-    mended, failed, given_up = _outcomes(done, now, check)
+    mended, failed, given_up, freed = _outcomes(done, now)
     findings = [one for one in result.get("findings") or [] if _RANK[one["severity"]] <= _RANK["warning"]]
     if check:
         # Nothing was done, so what would be gone is still there.
@@ -107,6 +121,8 @@ def report(
     since = state["findings"]
     standing = {_key(one): since.get(_key(one), now) for one in findings}
     labelled = {one["object"]["name"] for one in findings if one["code"] == "MLB201"}
+    # Those of a label that does no harm: as it was when this pass began, or as it ended.
+    labelled |= set(planned.get("labelled") or [])
     # A label that went away for good is forgotten: when it comes back it is tried again.
     contested = {name: one for name, one in {**state["contested"], **given_up}.items() if name in labelled}
     new = [_short(one) for one in findings if _key(one) not in since]
@@ -132,6 +148,7 @@ def report(
         "known": len(findings) - len(new),
         "new_remaining": bool(failed) or any(_key(one) not in since for one in counting),
         "contested": sorted(contested),
+        "labelled": sorted(set(planned.get("labelled") or []) - freed),
         "lines": lines,
         "quiet": status == "healthy" and not new and not gone,
         "state": {"version": VERSION, "at": now, "findings": standing, "contested": contested},
@@ -152,11 +169,12 @@ def _verdict(status: str, mended: list[str], remaining: list[str], findings: int
     return f"remaining: {count}, {len(remaining)} to look at: {remaining[0]}"
 
 
-def _outcomes(done: Sequence[Mapping[str, Any]], now: str, check: bool) -> tuple[list[str], list[str], Object]:
-    """What was mended, what failed, and labels that were given up, by node."""
+def _outcomes(done: Sequence[Mapping[str, Any]], now: str) -> tuple[list[str], list[str], Object, set[str]]:
+    """What was mended, what failed, labels that were given up by node, and nodes that lost theirs."""
     mended: list[str] = []
     failed: list[str] = []
     given_up: Object = {}
+    freed: set[str] = set()
     for one in done:
         fix, result = one["fix"], one.get("result") or {}
         # `results` of a loop, else the task itself.
@@ -171,6 +189,7 @@ def _outcomes(done: Sequence[Mapping[str, Any]], now: str, check: bool) -> tuple
                     given_up[entry["node"]] = {**entry, "given_up_at": now}
                 lost = {entry["node"] for entry in back} | {e["node"] for e in outcome.get("failed_nodes") or []}
                 kept = [name for name in outcome.get("changed_nodes") or [] if name not in lost]
+                freed.update(kept)
                 mended += [f"Node {name}: {outcome.get('key')} taken off" for name in kept]
             elif outcome.get("changed") and not bad:
                 item = outcome.get("metallb_monitor_item") or {}
@@ -178,7 +197,7 @@ def _outcomes(done: Sequence[Mapping[str, Any]], now: str, check: bool) -> tuple
                 mended.append(what if fix == STALE_STATUS else "speakers restarted, one after the other")
             if bad or (message and outcome.get("failed_when_result") is False and not outcome.get("changed")):
                 failed.append(f"{fix}: {message or 'failed without a word'}")
-    return mended, failed, given_up
+    return mended, failed, given_up, freed
 
 
 def _given_up(one: Mapping[str, Any]) -> str:

@@ -750,7 +750,6 @@ class Watcher:
 
     async def _put(self, events: list[Event]) -> None:
         for event in events:
-            logger.info("l2_events: %s", event)
             await self.queue.put(event)
         self._woken.set()
 
@@ -769,12 +768,14 @@ class Watcher:
                 await self.queue.put(event)
 
     async def _follow(self, session: aiohttp.ClientSession, kind: Kind) -> None:
-        version, pause, listed_once = "", FIRST_PAUSE, False
+        version, pause, listed_once, wait = "", FIRST_PAUSE, False, 0.0
         while True:
             try:
                 if not version:
                     objects, version = await self._list(session, kind)
                     await self._put(self.tracker.listed(kind.plural, objects, time.monotonic()))
+                    if not listed_once:
+                        logger.info("l2_events: watching %s at %s", kind.plural, self.server.url)
                     listed_once = True
                     await self._contact(kind)
                 async for change, obj in self._watch(session, kind, version):

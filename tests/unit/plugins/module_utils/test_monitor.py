@@ -34,11 +34,10 @@ def result(*findings):
 LABELLED = finding("MLB201")
 OWNED = finding("MLB201", owned_by_talos=True)
 STALE = finding("MLB510", "l2-a", "warning", "ServiceL2Status", "metallb-system")
-NOTHING = _monitor.plan({}, "", [])
 
 
-def judged(after, state="", planned=NOTHING, done=(), now=NOW, **more):
-    return _monitor.report(after, state, planned, list(done), now, **more)
+def judged(after, state="", planned=None, done=(), now=NOW, **more):
+    return _monitor.report(after, state, planned or _monitor.plan({}, "", []), list(done), now, **more)
 
 
 def label_result(**more):
@@ -53,6 +52,7 @@ def gave_up(**more):
 class TestPlan:
     def test_nothing_without_leave(self):
         assert _monitor.plan(result(LABELLED, STALE, finding("MLB607")), "", []) == {
+            "labelled": ["cp-1"],
             "nodes": [],
             "withheld": [],
             "statuses": [],
@@ -82,6 +82,25 @@ class TestPlan:
         planned = _monitor.plan({}, "", ["exclude-label"], ["cp-9"], False)
         assert planned["nodes"] == ["cp-9"]
         assert _monitor.plan({}, "", [], ["cp-9"])["nodes"] == []
+
+    def test_a_label_that_speakers_ignore(self):
+        """It comes off, too; but nobody is bothered about one that its owner holds."""
+        label = "node.kubernetes.io/exclude-from-external-load-balancers"
+        owned = {"talos.dev/owned-labels": json.dumps([label])}
+        carriers = [
+            {"metadata": {"name": "cp-1", "labels": {label: ""}}},
+            {"metadata": {"name": "cp-2", "labels": {label: ""}, "annotations": owned}},
+        ]
+        planned = _monitor.plan(result(), "", ALL, carriers=carriers)
+        assert planned["nodes"] == ["cp-1"] and planned["labelled"] == ["cp-1", "cp-2"] and planned["withheld"] == []
+        said = judged(result(), planned=planned, done=[label_result()])
+        assert said["status"] == "mended" and said["labelled"] == ["cp-2"]
+        # Somebody else's that came back: failed once, known then, and quiet while it does no harm.
+        said = judged(result(), planned=planned, done=[gave_up(owned_by_talos=False)])
+        assert said["status"] == "remaining" and said["contested"] == ["cp-1"]
+        planned = _monitor.plan(result(), json.dumps(said["state"]), ALL, carriers=carriers)
+        assert planned["nodes"] == [] and planned["withheld"] == []
+        assert judged(result(), json.dumps(said["state"]), planned)["contested"] == ["cp-1"]
 
     def test_an_owner_is_not_asked_for_a_fight_at_every_pass(self):
         planned = _monitor.plan(result(OWNED), "", ALL, (), False)

@@ -112,7 +112,7 @@ def judge(
             for one in checks
         ]
     return Verdict(
-        findings=tuple(prune_causes(sort_findings(findings))),
+        findings=tuple(sort_findings(prune_causes(findings))),
         checks=tuple(checks),
         ignored=ignored,
         notes=tuple(ignore.notes),

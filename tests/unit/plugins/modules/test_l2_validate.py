@@ -653,6 +653,20 @@ def test_odd_values_in_options_are_findings():
     assert not result["failed"] and {"MLB309", "MLB409"} <= set(codes(result))
 
 
+def test_worst_first_and_causes_before_consequences(tmp_path):
+    """Also where a cause that a finding might have is none in this cluster."""
+    world = World()
+    world.get("ipaddresspools", "main-pool")["spec"]["addresses"] = ["192.168.7.202-192.168.7.250"]
+    world.get("l2advertisements", "l2-adv")["spec"]["nodeSelectors"] = [{"matchLabels": {"rack": "none"}}]
+    world.get("services", "my-nginx")["metadata"]["annotations"] = {"metallb.io/loadBalancerIPs": "192.168.7.201"}
+    world.get("services", "traefik")["metadata"]["annotations"] = {"metallb.universe.tf/address-pool": "main-pool"}
+    found = judge(world, fail_on="never")["findings"]
+    severities = ["error", "warning", "info"]
+    order = [(severities.index(one["severity"]), bool(one["caused_by"]), one["code"]) for one in found]
+    assert len(found) > 4 and order == sorted(order)
+    assert any(one["caused_by"] for one in found)
+
+
 # -- alike ------------------------------------------------------------------------------------------------------------
 
 

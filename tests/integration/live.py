@@ -340,30 +340,36 @@ class Live:
     @contextmanager
     def brisk(self) -> Iterator[None]:
         """Probes that look every second from the start: MetalLB's chart waits ten seconds, and here many pods are replaced."""
-        before = []
-        for kind, name in (("daemonset", "metallb-speaker"), ("deployment", "metallb-controller")):
-            workload = kubectl_json("-n", HOME, "get", kind, name)
-            before.append((kind, name, workload))
+        before = [
+            (kind, name, kubectl_json("-n", HOME, "get", kind, name))
+            for kind, name in (("daemonset", "metallb-speaker"), ("deployment", "metallb-controller"))
+        ]
+
+        def change(kind: str, name: str, steps: list[Object]) -> None:
+            if kind == "daemonset":
+                steps = [*steps, {"op": "add", "path": "/spec/updateStrategy", "value": AT_ONCE}]
+            kubectl("-n", HOME, "patch", kind, name, "--type=json", "-p", json.dumps(steps))
+
+        for kind, name, workload in before:
+            containers = workload["spec"]["template"]["spec"]["containers"]
+            probe = "/spec/template/spec/containers/{at}/readinessProbe/{field}"
             steps = [
-                {
-                    "op": "add",
-                    "path": f"/spec/template/spec/containers/{at}/readinessProbe/{field}",
-                    "value": seconds,
-                }
-                for at, container in enumerate(workload["spec"]["template"]["spec"]["containers"])
+                {"op": "add", "path": probe.format(at=at, field=field), "value": seconds}
+                for at, container in enumerate(containers)
                 if "readinessProbe" in container
                 for field, seconds in (("initialDelaySeconds", 0), ("periodSeconds", 1))
             ]
-            kubectl("-n", HOME, "patch", kind, name, "--type=json", "-p", json.dumps(steps))
+            change(kind, name, steps)
         try:
             for kind, name, _workload in before:
                 self.rolled_out(f"{kind}/{name}")
             yield
         finally:
-            for kind, _name, workload in before:
-                self.put_back(kind, workload)
-            for kind, name, _workload in before:
+            for kind, name, workload in before:
+                change(kind, name, [{"op": "replace", "path": "/spec/template", "value": workload["spec"]["template"]}])
+            for kind, name, workload in before:
                 self.rolled_out(f"{kind}/{name}")
+                self.put_back(kind, workload)
 
     @contextmanager
     def bare_speakers(self, memberlist: bool = False) -> Iterator[None]:

@@ -25,6 +25,9 @@ test-matrix: ## sanity and unit tests on every supported ansible-core
 test-awx: ## job templates, surveys and credentials as AWX uses them, against the lab and a stand-in for its API
 	@$(PYTHON) tests/awx/run.py
 
+bench: ## how fast core and sweep are, beside other tools: minutes; with the lab's speakers where it stands
+	@$(PYTHON) tests/bench/run.py
+
 lab: ## the lab only
 	@$(LAB) up
 

@@ -5,17 +5,20 @@
 
 """How fast and how truthful the sweep is, beside arp-scan, nmap and iputils' arping, all in the same run.
 
-sudo python tests/bench/bench_wire.py [--runs 5] [--parts kernel duplicates speaker module] [--json FILE] [--check]
+    make bench                                     all of it, the lab included where it stands
+    sudo python tests/bench/bench_wire.py [--runs 5] [--parts kernel duplicates speaker module lab] [--json FILE] [--check]
 
-Everything happens in network namespaces of its own (``l2w-bench-*``, deleted at the end); no frame leaves the machine.
-Tools that are not installed are left out. ``--arping PROGRAM`` names iputils' arping where another program has the
-name.
+Everything but the part lab happens in network namespaces of its own (``l2w-bench-*``, deleted at the end); no frame leaves the
+machine. Tools that are not installed are left out. ``--arping PROGRAM`` names iputils' arping where another program has the name.
 
-Parts: kernel      51, 253 and 1021 addresses, all, half or a quarter of them live; wall time of the whole process
-duplicates  5 of 51 addresses held by a second host that answers 0, 5, 50 or 200 ms late speaker     51, 250 and 1000
-addresses of MetalLB's own responder (built from the Go module with the ``go`` command, or --responder PROGRAM), also
-stopped for 90 of every 100 ms as a small CPU limit does; --speaker-runs times module      the whole Ansible task (needs
-ansible on PATH), against a task that does nothing
+Parts:
+    kernel      51, 253 and 1021 addresses, all, half or a quarter of them live; wall time of the whole process
+    duplicates  5 of 51 addresses held by a second host that answers 0, 5, 50 or 200 ms late
+    speaker     51, 250 and 1000 addresses of MetalLB's own responder (built from the Go module with the ``go`` command, or
+                --responder PROGRAM), also stopped for 90 of every 100 ms as a small CPU limit does; --speaker-runs times
+    module      the whole Ansible task (needs ansible on PATH), against a task that does nothing
+    lab         51 services of real speakers in the lab (after ``. .lab/env.sh``), asked from its LAN client; the tools as processes,
+                and the whole Ansible task over SSH
 
 ``--check`` fails unless the goals of the project are met: see ``GOALS`` below.
 """
@@ -55,9 +58,14 @@ RESPONDER = """
 package main
 
 import (
-	"bufiofmtnetostime"
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"time"
 
-	"github.com/go-kit/loggo.universe.tf/metallb/internal/layer2"
+	"github.com/go-kit/log"
+	"go.universe.tf/metallb/internal/layer2"
 )
 
 func main() {
@@ -104,7 +112,8 @@ class Bench:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="l2w-bench-"))
         self.segment = Segment("bench")
         self.segment.host("probe", "10.77.0.1")
-        self.results = {"kernel": {}, "duplicates": {}, "speaker": {}, "module": {}}
+        self.prefix = ["ip", "netns", "exec", self.segment.name("probe")]
+        self.results = {"kernel": {}, "duplicates": {}, "speaker": {}, "module": {}, "lab": {}}
         self.environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.environment["PYTHONPYCACHEPREFIX"] = str(self.folder / "pycache")
         self.environment["PYTHONPATH"] = str(ROOT / ".lab" / "collections")
@@ -140,11 +149,7 @@ class Bench:
         """(wall ms, addresses found, addresses seen twice)"""
         begun = time.perf_counter()
         done = subprocess.run(
-            ["ip", "netns", "exec", self.segment.name("probe"), *command],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=self.environment,
+            [*self.prefix, *command], capture_output=True, text=True, check=False, env=self.environment
         )
         wall = (time.perf_counter() - begun) * 1000
         found, twice = {}, set()
@@ -232,7 +237,7 @@ class Bench:
         shutil.copytree(json.loads(listing.stdout)["Dir"], source)
         subprocess.run(["chmod", "-R", "u+w", str(source)], check=True)
         command = source / "cmd" / "l2ops-responder"
-        command.mkdir()
+        command.mkdir(parents=True)
         (command / "main.go").write_text(RESPONDER, encoding="ascii")
         target.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(
@@ -302,23 +307,76 @@ class Bench:
             "a task that does nothing (ping)": ("ansible.builtin.ping", {}),
             "l2_probe, 51 addresses": ("l2ops.metallb.l2_probe", {"targets": wanted}),
         }
-        row = self.results["module"].setdefault("whole ansible command", {})
+        command = [*self.prefix, "ansible", "-i", str(self.folder / "hosts.ini"), "localhost"]
+        self.ansible("module", "whole ansible command", command, plays, environment)
+        self.segment.ip("m51", "link del eth0")
+
+    def ansible(self, part, label, command, plays, environment):
+        row = self.results[part].setdefault(label, {})
         for _run in range(self.options.runs):
             for name, (module, arguments) in plays.items():
-                command = ["ansible", "-i", str(self.folder / "hosts.ini"), "localhost", "-m", module]
-                if arguments:
-                    command += ["-a", json.dumps(arguments)]
+                more = ["-a", json.dumps(arguments)] if arguments else []
                 begun = time.perf_counter()
-                subprocess.run(
-                    ["ip", "netns", "exec", self.segment.name("probe"), *command],
-                    check=True,
-                    capture_output=True,
-                    env=environment,
-                )
+                subprocess.run([*command, "-m", module, *more], check=True, capture_output=True, env=environment)
                 cell = row.setdefault(name, {"ms": []})
                 cell["ms"].append(round((time.perf_counter() - begun) * 1000, 1))
-        self.segment.ip("m51", "link del eth0")
-        self.show("module", "whole ansible command", row)
+        self.show(part, label, row)
+
+    def lab(self):
+        """Real speakers: 51 services, announced by the lab's nodes, asked from the lab's LAN client."""
+        if not os.environ.get("L2OPS_INVENTORY"):
+            print("lab: left out, no lab: make lab, make demo, then . .lab/env.sh")
+            return
+        sys.path.insert(0, str(ROOT / "tests" / "lab"))
+        from l2lab import host
+        from l2lab.settings import Settings
+
+        settings = Settings()
+        client = host.engine(settings).run("inspect", "-f", "{{.State.Pid}}", settings.client).stdout.strip()
+        wanted = [settings.host(number) for number in range(100, 151)]
+        made = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(lab_objects(wanted))})
+        before, self.prefix = self.prefix, ["nsenter", "-t", client, "-n"]
+        try:
+            subprocess.run(["kubectl", "apply", "-f", "-"], input=made, text=True, check=True, capture_output=True)
+            row = self.results["lab"].setdefault("51 services of real speakers", {})
+            tools = self.tools(wanted)
+            self.await_all(tools["l2ops (default)"], set(wanted))
+            for run in range(self.options.runs):
+                for name, command in tools.items():
+                    if name == "arping loop" and run:
+                        continue
+                    wall, found, _twice = self.run(name, command)
+                    cell = row.setdefault(name, {"ms": [], "missed": 0})
+                    cell["ms"].append(round(wall, 1))
+                    cell["missed"] += len(set(wanted) - found)
+            self.show("lab", "51 services of real speakers", row)
+            if shutil.which("ansible") is not None:
+                plays = {
+                    "a task that does nothing (ping)": ("ansible.builtin.ping", {}),
+                    "l2_probe, 51 addresses": ("l2ops.metallb.l2_probe", {"targets": wanted}),
+                }
+                self.ansible(
+                    "lab", "whole ansible command, over SSH", ["ansible", "lan-client"], plays, dict(os.environ)
+                )
+        finally:
+            self.prefix = before
+            subprocess.run(
+                ["kubectl", "delete", "--ignore-not-found", "-f", "-"],
+                input=made, text=True, check=False, capture_output=True,
+            )  # fmt: skip
+
+    def await_all(self, command, wanted, seconds=90):
+        """Wait until every service has its address and is announced."""
+        end = time.monotonic() + seconds
+        while True:
+            _wall, found, _twice = self.run("l2ops", command)
+            if found >= wanted:
+                return
+            if time.monotonic() > end:
+                raise SystemExit(
+                    f"lab: {len(wanted - found)} of {len(wanted)} services do not answer within {seconds} s"
+                )
+            time.sleep(1)
 
     # -- telling
 
@@ -353,6 +411,12 @@ class Bench:
                 if ratio > most:
                     wrong.append(f"{label}, {what}: {ratio:.2f} times {theirs}, at most {most}")
             wrong += [f"{label}: {name} missed" for name, cell in row.items() if "l2ops" in name and cell["missed"]]
+        wrong += [
+            f"lab, {label}: {name} missed"
+            for label, row in self.results["lab"].items()
+            for name, cell in row.items()
+            if name.startswith("l2ops") and cell["missed"]
+        ]
         for label, row in self.results["duplicates"].items():
             if row["l2ops (default)"]["missed"]:
                 wrong.append(f"{label}: {row['l2ops (default)']['missed']} duplicates missed")
@@ -361,6 +425,21 @@ class Bench:
             if least < int(label.split()[0]):
                 wrong.append(f"speaker {label}: found only {least}")
         return wrong
+
+
+def lab_objects(addresses):
+    """A pool of its own, its advertisement, and a service for each address in front of the demo's pods."""
+    for kind, spec in (
+        ("IPAddressPool", {"addresses": [f"{addresses[0]}-{addresses[-1]}"], "autoAssign": False}),
+        ("L2Advertisement", {"ipAddressPools": ["bench"]}),
+    ):
+        metadata = {"name": "bench", "namespace": "metallb-system"}
+        yield {"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata, "spec": spec}
+    for number, address in enumerate(addresses):
+        asks = {"metallb.io/loadBalancerIPs": address}
+        metadata = {"name": f"bench-{number}", "namespace": "default", "annotations": asks}
+        spec = {"type": "LoadBalancer", "selector": {"app": "my-nginx"}, "ports": [{"port": 80}]}
+        yield {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
 def starve(pid, stop):
@@ -378,7 +457,7 @@ def starve(pid, stop):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = ("kernel", "duplicates", "speaker", "module")
+    parts = ("kernel", "duplicates", "speaker", "module", "lab")
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--counts", type=int, nargs="+", default=[51, 253, 1021], help="of part kernel")

@@ -457,7 +457,10 @@ def ansible(target: str, module: str, arguments: Object) -> Object:
     """One task on one host of the lab's inventory."""
     done = subprocess.run(
         ["ansible", target, "-m", f"l2ops.metallb.{module}", "-a", json.dumps(arguments)],
-        env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", "ANSIBLE_NOCOLOR": "1"},
+        env={
+            **os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", "ANSIBLE_NOCOLOR": "1",
+        },
         text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=180, check=False,
     )  # fmt: skip
     start = done.stdout.find("{")

@@ -169,6 +169,9 @@ def manifests(version: str) -> list[dict]:
     return [one for one in yaml.safe_load_all(text) if one]
 
 
+COUNTS = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "replicas", "readyReplicas")
+
+
 def installed_otherwise(live, objects: list[dict], folder: Path) -> Path:
     """A snapshot of the live cluster in which these objects stand for MetalLB's own workloads, running."""
     path = folder / "live.json"
@@ -194,8 +197,7 @@ def installed_otherwise(live, objects: list[dict], folder: Path) -> Path:
             metadata.update(namespace=HOME, uid=f"uid-{metadata['name']}", creationTimestamp="2026-01-01T00:00:00Z")
             spec = obj["spec"]["template"]["spec"]
             nodes = live.nodes if kind == "DaemonSet" else live.nodes[:1]
-            count = len(nodes)
-            obj["status"] = {"desiredNumberScheduled": count, "currentNumberScheduled": count, "numberReady": count, "replicas": count, "readyReplicas": count}  # fmt: skip
+            obj["status"] = dict.fromkeys(COUNTS, len(nodes))
             there[plural].append(obj)
             for volume in spec.get("volumes", []):
                 secret = volume.get("secret", {}).get("secretName", "") if volume["name"] == "memberlist" else secret

@@ -192,7 +192,14 @@ def kube_proxy_set_to_ipvs(live):
 @case("MLB111")
 def peer_with_a_secret_of_the_wrong_type(live):
     """The webhook lets it pass; every speaker then rejects its whole configuration."""
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "matrix", "namespace": HOME}, "type": "Opaque", "stringData": {"password": "x"}}  # fmt: skip
+    metadata = {"name": "matrix", "namespace": HOME}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata,
+        "type": "Opaque",
+        "stringData": {"password": "x"},
+    }
     peer = {
         "apiVersion": "metallb.io/v1beta2",
         "kind": "BGPPeer",

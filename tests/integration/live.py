@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Callable
 
-from ansible_collections.l2ops.metallb.plugins.modules import l2_diagnose, l2_info, l2_validate
+from ansible_collections.l2ops.metallb.plugins.modules import l2_diagnose, l2_info, l2_ready, l2_validate
 from ansible_collections.l2ops.metallb.tests.unit.run_module import run
 from l2lab import host
 from l2lab.cluster import kubectl, kubectl_json
@@ -401,6 +401,10 @@ class Live:
 
     def rolled_out(self, workload: str = "daemonset/metallb-speaker", namespace: str = HOME) -> None:
         kubectl("-n", namespace, "rollout", "status", workload, "--timeout=120s", timeout=150)
+        if "controller" in workload:
+            # Ready comes before the webhook can be reached from the API server.
+            result = run(l2_ready, kubeconfig=str(KUBECONFIG), timeout=60)
+            assert result["ready"], result["msg"]
 
     @staticmethod
     def ready(node: str) -> None:

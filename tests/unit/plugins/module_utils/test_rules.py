@@ -1222,6 +1222,13 @@ on_wire(
     also=("MLB511",),
 )
 on_wire("MLB607", "answers as it should", None, answer(NGINX, "cp-2"))
+on_wire(
+    "MLB607",
+    "advertisement mended since announceFailed",
+    None,
+    answer(NGINX, "cp-2"),
+    change=advertisement_was_mended_and_no_event_says_so,
+)
 on_wire("MLB608", "not on link", "192.168.7.201", answer(NGINX, asked=False, reason="not-on-link"))
 on_wire("MLB608", "kernel's table only", "probe", answer(NGINX, "cp-2"), conclusive=False, severity="warning")
 on_wire("MLB608", "raw sockets", None, answer(NGINX, "cp-2"))
@@ -1284,6 +1291,15 @@ def test_rule(case):
     if case.object is not None:
         # A consequence names its cause; anything else would send its reader astray.
         assert strangers == [], roots
+
+
+def test_a_rejection_for_the_sake_of_a_living_address_names_it():
+    """Seen in the lab: a pool is deleted under a service while no controller runs, and its speaker keeps the old configuration."""
+    world = World()
+    pool_shrank(world)
+    world.get("configurationstates", "speaker-cp-2")["status"].update(result="Invalid", errorSummary="sync state error")
+    (finding,) = judge(world.snapshot()).of("MLB111")
+    assert finding.caused_by == ("MLB512",)
 
 
 def test_every_code_is_raised_and_nearly_raised():

@@ -97,7 +97,8 @@ new_pod:
   type: str
   sample: metallb-speaker-qm5wd
 deleted_at:
-  description: When the API server accepted the deletion, in seconds since 1970, UTC. 0 in check mode.
+  description: When the deletion was asked for, in seconds since 1970, UTC. The others may have taken over before the API server's
+    answer is here. 0 in check mode.
   returned: always
   type: float
   sample: 1795470533.411
@@ -107,7 +108,7 @@ gone_at:
   type: float
   sample: 1795470534.102
 released_at:
-  description: When the taint was taken off.
+  description: When the removal of the taint was asked for.
   returned: always
   type: float
   sample: 1795470543.530
@@ -240,9 +241,10 @@ class Away:
     def send_away(self, pod: SpeakerPod) -> None:
         self.result["changed"] = True
         set_taint(self.kube, self.node, present=True)
-        self.kube.delete(resource_path("pods", namespace=self.namespace, name=pod.name), preconditions={"uid": pod.uid})
         deleted = time.monotonic()
-        self.result["deleted_at"] = round(time.time(), 3)
+        asked = round(time.time(), 3)
+        self.kube.delete(resource_path("pods", namespace=self.namespace, name=pod.name), preconditions={"uid": pod.uid})
+        self.result["deleted_at"] = asked
         deadline = deleted + self.module.params["timeout"]
         while any(one.uid == pod.uid for one in self.pods()):
             if time.monotonic() >= deadline:
@@ -255,8 +257,9 @@ class Away:
         time.sleep(max(0.0, deleted + self.module.params["hold"] - time.monotonic()))
 
     def bring_back(self, pod: SpeakerPod) -> None:
+        asked = round(time.time(), 3)
         set_taint(self.kube, self.node, present=False)
-        self.result["released_at"] = round(time.time(), 3)
+        self.result["released_at"] = asked
         deadline = time.monotonic() + self.module.params["timeout"]
         while True:
             new = replacement(pod, self.pods())

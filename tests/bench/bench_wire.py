@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -118,6 +119,14 @@ class Bench:
         self.environment["PYTHONPYCACHEPREFIX"] = str(self.folder / "pycache")
         self.environment["PYTHONPATH"] = str(ROOT / ".lab" / "collections")
 
+    @functools.cached_property
+    def iputils(self):
+        """Whether the arping here is iputils': another program of that name has other options."""
+        if shutil.which(self.options.arping) is None:
+            return False
+        done = subprocess.run([self.options.arping, "-V"], capture_output=True, text=True, check=False)
+        return "iputils" in done.stdout + done.stderr
+
     def close(self):
         self.segment.delete()
         shutil.rmtree(self.folder)
@@ -140,7 +149,7 @@ class Bench:
             found["arp-scan default"] = scan
         if shutil.which("nmap"):
             found["nmap"] = ["nmap", "-sn", "-PR", "-n", "-e", "eth0", "-iL", file, "-oG", "-"]
-        if shutil.which(self.options.arping) and len(wanted) <= 51:
+        if self.iputils and len(wanted) <= 51:
             loop = f'while read a; do {self.options.arping} -f -c2 -w1 -I eth0 "$a"; done < {file}'
             found["arping loop"] = ["sh", "-c", loop]
         return {name: command for name, command in found.items() if not only or name in only}

@@ -71,6 +71,19 @@ def test_it_goes_and_comes_back_and_the_taints_of_others_stay(api):
     assert api.get("nodes", "w-1")["spec"]["taints"] == [OTHER]
 
 
+def test_a_takeover_before_the_api_servers_answer_counts_as_after_the_deletion(api):
+    seen = []
+    inner = api.reaction
+
+    def react(event, plural, obj):
+        if (event, plural) == ("DELETED", "pods"):
+            seen.append(time.time())
+        inner(event, plural, obj)
+
+    api.reaction = react
+    assert call(api)["deleted_at"] <= seen[0] + 0.001  # rounded to milliseconds
+
+
 def test_check_mode_names_the_pod_and_writes_nothing(api):
     result = call(api, check=True)
     assert result["changed"] and result["pod"] == "speaker-0" and result["deleted_at"] == 0.0

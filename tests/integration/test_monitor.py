@@ -96,7 +96,6 @@ def changes(text):
 
 
 def test_a_pass_mends_a_label_that_is_back_and_the_next_is_quiet(monitor, kubectl, nodes):
-    monitor()  # what the lab's services are known for
     kubectl("label", "node", nodes[0], f"{LABEL}=")
     status, text, said = monitor("--check")
     assert (status, said["status"]) == (0, "mended") and "would mend" in text, text

@@ -50,7 +50,7 @@ def test_issue_1_no_servicel2status_because_of_the_exclude_label(live):
             assert answering(live, address) == [live.announcer(TRAEFIK)]
     with live.bare_speakers(memberlist=True):
         with live.labelled(live.nodes, f"{EXCLUDE}="):
-            assert wait(lambda: not statuses(TRAEFIK) and not answering(live, address), 30, 1)
+            assert wait(lambda: not statuses(TRAEFIK) and not answering(live, address), 75, 1)
             # As the author saw it: an address, no ServiceL2Status, and no event or log line that says why.
             assert external_ip(TRAEFIK) == address
             said = told(live, TRAEFIK)
@@ -59,7 +59,7 @@ def test_issue_1_no_servicel2status_because_of_the_exclude_label(live):
             assert "ignoreExcludeLB" in said
         # Gone again: announced within seconds by the very same speakers.
         pods = {live.speaker_on(node) for node in live.nodes}
-        assert wait(lambda: answering(live, address) == [live.announcer(TRAEFIK)], 20, 0.5)
+        assert wait(lambda: answering(live, address) == [live.announcer(TRAEFIK)], 75, 0.5)
         assert {live.speaker_on(node) for node in live.nodes} == pods
     live.healthy()
 

@@ -31,7 +31,9 @@ def main() -> int:
         env.pop("L2OPS_INVENTORY", None)
     python = str(drive.VENV / "python")
     commands = (
-        [python, str(HERE / "bench_core.py")],
+        [python, str(HERE / "bench_core.py"), "--growth"],
+        [python, str(HERE / "bench_core.py"), "--broken"],
+        [python, str(HERE / "bench_core.py"), "--imports"],
         [python, str(HERE / "bench_wire.py"), "--check", *sys.argv[1:]],
     )
     status = 0

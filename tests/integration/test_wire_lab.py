@@ -94,6 +94,19 @@ def test_a_stale_announcement_answers_and_is_called_that(playbook, lab):
     assert "MLB511" in said(text) and "MLB607" in said(text) and "goes silent when that speaker restarts" in said(text)
 
 
+def test_a_failed_verify_begins_with_cause_remedy_and_codes(playbook, live):
+    with live.applied(service("lonely", app="nobody-runs-this")), live.given("default/lonely"):
+        status, text = playbook(
+            "verify", metallb_verify_services=[{"name": "default/lonely", "port": 80}], metallb_verify_timeout=0
+        )
+    assert status != 0
+    failure = said(text).partition("Services that do not answer as they should]")[2].partition("msg:")[2]
+    cause, _comma, rest = failure.partition("failure(s)")
+    assert "default/lonely: It has no serving endpoint" in cause, failure
+    assert "MLB508" in cause and "MLB601" in cause and "kubectl" in cause, failure
+    assert "default/lonely" in rest, failure
+
+
 def test_failover_is_measured_and_undone(playbook, kubectl, tmp_path):
     report = tmp_path / "failover.json"
     status, text = playbook("failover_test")

@@ -267,9 +267,9 @@ class Live:
             kubectl("create", "-f", "-", stdin=json.dumps(before), check=False)
 
     @contextmanager
-    def pool(self, name: str, *addresses: str, **spec: Any) -> Iterator[None]:
+    def pool(self, called: str, *addresses: str, **spec: Any) -> Iterator[None]:
         """A pool and an advertisement of the same name, whose spec this is."""
-        with self.applied(pool(name, *addresses), advertisement(name, name, **spec)):
+        with self.applied(pool(called, *addresses), advertisement(called, called, **spec)):
             yield
 
     @contextmanager
@@ -376,7 +376,7 @@ class Live:
         """Speakers without --ignore-exclude-lb, and without memberlist unless asked for; rolled out all at once."""
         daemonset = kubectl_json("-n", HOME, "get", "daemonset", "metallb-speaker")
         spec = daemonset["spec"]["template"]["spec"]
-        at, container = next(pair for pair in enumerate(spec["containers"]) if pair[1]["name"] == "speaker")
+        ((at, container),) = [pair for pair in enumerate(spec["containers"]) if pair[1]["name"] == "speaker"]
         path = f"/spec/template/spec/containers/{at}"
         env = [one for one in container["env"] if memberlist or one["name"] != "METALLB_ML_BIND_ADDR"]
         steps = [

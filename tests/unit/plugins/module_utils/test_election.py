@@ -272,7 +272,8 @@ def test_services_that_share_an_address_are_announced_by_one_node():
     world.add_service("default/tcp", "192.168.7.230", ports=(80,), annotations=key)
     world.add_service("default/udp", "192.168.7.230", ports=(53,), annotations=key)
     found = predictions(world.snapshot())
-    assert found[("default", "tcp")] == found[("default", "udp")] is not None
+    assert found[("default", "tcp")] is not None
+    assert found[("default", "tcp")] == found[("default", "udp")]
 
 
 # -- reasons ----------------------------------------------------------------------------------------------------------

@@ -47,7 +47,14 @@ def play(tmp_path, root):
             path.write_text(json.dumps(inventory))
             command += ["-i", str(path)]
         done = subprocess.run(
-            command, cwd=tmp_path, env=env, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120
+            command,
+            cwd=tmp_path,
+            env=env,
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=240,
+            check=False,
         )
         return done.returncode, done.stdout + done.stderr
 

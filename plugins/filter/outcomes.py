@@ -21,6 +21,15 @@ def preflight(probe: t.Any) -> dict[str, t.Any]:
     return _outcomes.preflight(_result("preflight", "l2_probe", probe))
 
 
+def portions(pools: t.Any, held: t.Any = (), most: int = 4096, size: int = 512) -> list[dict[str, t.Any]]:
+    if isinstance(pools, (str, t.Mapping)) or not isinstance(pools, t.Iterable):
+        raise AnsibleFilterError("l2ops.metallb.portions: a list of ranges and prefixes is wanted")
+    try:
+        return _outcomes.portions([str(one) for one in pools], [str(one) for one in held], int(most), int(size))
+    except ValueError as why:
+        raise AnsibleFilterError(str(why)) from why
+
+
 def failover(watch: t.Any, tcp: t.Any, away: t.Any, clock: float = 0.0) -> dict[str, t.Any]:
     ports = _result("failover", "service_probe", tcp) if tcp else None
     return _outcomes.failover(
@@ -32,4 +41,4 @@ class FilterModule:
     """Filters of l2ops.metallb."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"preflight": preflight, "failover": failover}
+        return {"portions": portions, "preflight": preflight, "failover": failover}

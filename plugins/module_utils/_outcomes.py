@@ -11,6 +11,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import (
+    format_address,
+    merged,
+    parse_any,
+    parse_span,
+)
+
 Result = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
 
@@ -26,8 +33,38 @@ def lines_of(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[s
 # -- preflight --------------------------------------------------------------------------------------------------------
 
 
+def portions(pools: t.Sequence[str], held: t.Sequence[str], most: int, size: int = 512) -> list[Entry]:
+    """The addresses of pools that nobody holds, in pieces that a person can watch go by.
+
+    Returns dictionaries of ``targets`` (ranges, ``size`` addresses at most) and ``label`` ("first to last, 2 of 8"). Raises ValueError for
+    more than ``most`` addresses, and for a text that is no range (AddressError).
+    """
+    taken = {(span.version, span.first) for span in map(parse_any, held)}
+    spans = merged(parse_span(text) for text in pools)
+    total = sum(span.size for span in spans)
+    if total > most:
+        raise ValueError(
+            f"the pools hold {total} addresses, more than metallb_preflight_max ({most}). Asking takes about a second for 300 of them: "
+            "raise it, or name the part that matters in metallb_pool_addresses."
+        )
+    free = [
+        (span.version, number)
+        for span in spans
+        for number in range(span.first, span.last + 1)
+        if (span.version, number) not in taken
+    ]
+    pieces = [free[start : start + size] for start in range(0, len(free), size)]
+    return [
+        {
+            "targets": [format_address(one) for one in piece],
+            "label": f"{format_address(piece[0])} to {format_address(piece[-1])}, {place} of {len(pieces)}",
+        }
+        for place, piece in enumerate(pieces, 1)
+    ]
+
+
 def preflight(probe: Result) -> Entry:
-    """Which addresses of a pool somebody has already (MLB605), from ``l2_probe`` with ``mode: conflict``.
+    """Which addresses of a pool somebody has already (MLB605), from ``l2_probe`` with ``mode: conflict``, looped over or not.
 
     Returns ``ok``, ``verdict`` (one line), ``table`` (lines), ``in_use`` (address, macs, who) and ``unproven`` (address, why).
     An address that could not be asked is never free.
@@ -35,7 +72,8 @@ def preflight(probe: Result) -> Entry:
     in_use: list[Entry] = []
     unproven: list[Entry] = []
     free = 0
-    for target in probe.get("targets", []):
+    probes = [one for one in probe.get("results", [probe]) if not one.get("skipped")]
+    for target in [target for one in probes for target in one.get("targets", [])]:
         outcome = target.get("outcome")
         if outcome == "free":
             free += 1
@@ -50,7 +88,8 @@ def preflight(probe: Result) -> Entry:
             )
         else:
             unproven.append({"address": target["address"], "why": target.get("message") or target.get("reason") or ""})
-    for why in [] if probe.get("conclusive", True) else probe.get("inconclusive_reasons", []):
+    reasons = [why for one in probes if not one.get("conclusive", True) for why in one.get("inconclusive_reasons", [])]
+    for why in dict.fromkeys(reasons):
         unproven.append({"address": NOTHING, "why": why})
     rows = [(one["address"], ", ".join(one["macs"]) or NOTHING, "; ".join(one["who"]), "MLB605") for one in in_use]
     rows += [(one["address"], NOTHING, one["why"], "not proven") for one in unproven]
@@ -85,7 +124,7 @@ def _preflight_verdict(asked: int, free: int, in_use: t.Sequence[Entry], unprove
         )
     if unproven:
         return f"{free} of {asked} addresses are free, the rest is not proven: {unproven[0]['why']}"
-    return f"{free} of {asked} addresses are free" if asked else "No address was asked for"
+    return f"{free} of {asked} addresses are free" if asked else "No address was asked for: services hold all of them"
 
 
 # -- failover ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.l2ops.metallb.plugins.module_utils._outcomes import failover, preflight
+from ansible_collections.l2ops.metallb.plugins.module_utils._outcomes import (
+    failover,
+    portions,
+    preflight,
+)
 
 FREE = {"address": "192.168.7.202", "outcome": "free", "answers": []}
 ROGUE = {"mac": "22:c2:d0:e2:2a:79", "node": "", "vendor": "Raspberry Pi"}
@@ -53,6 +57,30 @@ def test_what_could_not_be_asked_is_never_free():
     assert not result["ok"] and result["free"] == 0
     assert [one["why"] for one in result["unproven"]] == ["10.0.0.1 is not on link", "no raw sockets"]
     assert "not proven" in result["verdict"]
+
+
+def test_pools_are_cut_into_pieces_without_what_services_hold():
+    pieces = portions(["10.0.0.0/30", "10.0.0.2-10.0.0.5", "fd00::1/128"], ["10.0.0.1"], most=100, size=3)
+    assert [one["targets"] for one in pieces] == [
+        ["10.0.0.0", "10.0.0.2", "10.0.0.3"],
+        ["10.0.0.4", "10.0.0.5", "fd00::1"],
+    ]
+    assert pieces[1]["label"] == "10.0.0.4 to fd00::1, 2 of 2"
+    assert portions(["10.0.0.1/32"], ["10.0.0.1"], most=10) == []
+    assert preflight({"results": []})["ok"]
+
+
+def test_a_whole_ipv6_prefix_is_refused_before_anything_is_made_of_it():
+    with pytest.raises(ValueError, match="metallb_preflight_max"):
+        portions(["fd00::/64"], [], most=4096)
+
+
+def test_pieces_are_judged_together():
+    one = {"targets": [FREE], "conclusive": True}
+    two = {"targets": [used(ROGUE)], "conclusive": False, "inconclusive_reasons": ["no raw sockets"]}
+    result = preflight({"results": [one, two, {"skipped": True}]})
+    assert (result["asked"], result["free"], len(result["in_use"])) == (2, 1, 1)
+    assert result["unproven"] == [{"address": "-", "why": "no raw sockets"}]
 
 
 AWAY = {"deleted_at": 100.0, "gone_at": 100.9, "released_at": 110.0, "ready_at": 122.0}

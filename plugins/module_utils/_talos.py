@@ -1,0 +1,104 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is PRIVATE to the collection; it may change or vanish at any time.
+"""A node label in Talos' machine configuration, and the patches that take it out for good.
+
+Pure: documents of a machine configuration in, texts of patches out. Talos 1.8 and newer write the exclude label into the
+configuration of control planes (pkg/machinery/config/generate/init.go), and put it back on the Node whenever it is gone
+(internal/app/machined/pkg/controllers/k8s/node_apply.go). Talos 1.14 keeps labels in a document of kind KubeNodeConfig.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+Document = t.Mapping[str, t.Any]
+
+MACHINE, NODE_CONFIG = "machine.nodeLabels", "KubeNodeConfig"
+SET_NAME, DELETE_NAME = "metallb-l2-a-set", "metallb-l2-b-delete"
+
+
+def places(documents: t.Iterable[Document], key: str) -> list[str]:
+    """Where the configuration holds the label: MACHINE, NODE_CONFIG, both or neither."""
+    found = []
+    for one in documents:
+        if not isinstance(one, dict):
+            continue
+        if one.get("kind") == NODE_CONFIG and key in (one.get("labels") or {}):
+            found.append(NODE_CONFIG)
+        elif "kind" not in one and key in ((one.get("machine") or {}).get("nodeLabels") or {}):
+            found.append(MACHINE)
+    return found
+
+
+def _document(place: str, key: str, label: t.Any) -> Document:
+    if place == NODE_CONFIG:
+        return {"apiVersion": "v1alpha1", "kind": NODE_CONFIG, "labels": {key: label}}
+    return {"machine": {"nodeLabels": {key: label}}}
+
+
+def documents_of(place: str, key: str) -> tuple[Document, Document]:
+    """Two patches, to be given separately and in this order: set the label, then delete it.
+
+    Deleting alone fails ("lookup failed") where the label is not there, so on workers, on configurations born before Talos 1.8, and the
+    second time. Both in one patch do nothing at all, and say nothing.
+    """
+    return _document(place, key, ""), _document(place, key, {"$patch": "delete"})
+
+
+def patches(found: t.Iterable[str], key: str) -> list[str]:
+    """The patches as JSON, which Talos reads as YAML; none where the label is nowhere."""
+    return [json.dumps(one) for place in dict.fromkeys(found) for one in documents_of(place, key)]
+
+
+def outcome(said: str) -> str:
+    """What `talosctl patch machineconfig` did, from its words (Talos v1.12.0, applyconfiguration's answers)."""
+    if "no changes detected" in said:
+        return "unchanged"
+    if "Applied configuration" in said:
+        return "applied"
+    return ""
+
+
+def config_patches(cluster: str, machine_set: str, key: str) -> list[Document]:
+    """Two ConfigPatches for `omnictl apply`: their ids decide the order in which Omni applies them."""
+    return [
+        {
+            "metadata": {
+                "namespace": "default",
+                "type": "ConfigPatches.omni.sidero.dev",
+                "id": f"{weight}-{machine_set}-{name}",
+                "labels": {"omni.sidero.dev/cluster": cluster, "omni.sidero.dev/machine-set": machine_set},
+            },
+            "spec": {"data": json.dumps(document)},
+        }
+        for weight, name, document in zip((490, 491), (SET_NAME, DELETE_NAME), documents_of(MACHINE, key))
+    ]
+
+
+def template_patches(key: str) -> list[Document]:
+    """Entries for `patches` of the ControlPlane document of an Omni cluster template."""
+    return [
+        {"name": name, "inline": document}
+        for name, document in zip((SET_NAME, DELETE_NAME), documents_of(MACHINE, key))
+    ]
+
+
+def written(form: str, key: str, cluster: str = "", machine_set: str = "") -> list[str]:
+    """The patches as texts of JSON for a person: "talos" (two files), "omni" (two resources), "omni-template" (one list).
+
+    Raises ValueError for another form, and for "omni" without a cluster.
+    """
+    if form == "talos":
+        return [json.dumps(one, indent=2) for one in documents_of(MACHINE, key)]
+    if form == "omni-template":
+        return [json.dumps(template_patches(key), indent=2)]
+    if form != "omni":
+        raise ValueError(f"form must be talos, omni or omni-template, not {form!r}")
+    if not cluster:
+        raise ValueError("the name of the cluster in Omni is wanted (metallb_omni_cluster)")
+    # Omni names the machine set of the control planes after the cluster; the other ones have no such label.
+    given = config_patches(cluster, machine_set or f"{cluster}-control-planes", key)
+    return [json.dumps(one, indent=2) for one in given]

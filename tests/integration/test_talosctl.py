@@ -1,0 +1,257 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What becomes of the exclude label under each way to patch it out, by the real talosctl over configurations of many versions.
+
+talosctl v1.12.0 writes no KubeNodeConfig document, so the rows of Talos 1.14's own configurations are not here.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.l2ops.metallb.plugins.module_utils import _talos
+from ansible_collections.l2ops.metallb.plugins.modules import talos_exclude_label
+from ansible_collections.l2ops.metallb.tests.unit import run_module
+
+KEY = "node.kubernetes.io/exclude-from-external-load-balancers"
+TALOSCTL = shutil.which("talosctl")
+VERSIONS = ["v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12"]
+pytestmark = pytest.mark.skipif(not TALOSCTL, reason="no talosctl: make lab builds it")
+
+SET, DELETE = (json.dumps(one) for one in _talos.documents_of(_talos.MACHINE, KEY))
+
+
+def run(*arguments):
+    return subprocess.run([str(TALOSCTL), *arguments], text=True, capture_output=True, check=False, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def born(tmp_path_factory):
+    """born("v1.8", "controlplane") -> path of a configuration that this version's contract generates."""
+    made: dict[str, Path] = {}
+
+    def get(version, role):
+        if version not in made:
+            folder = tmp_path_factory.mktemp("born")
+            done = run("gen", "config", "c", "https://10.0.0.1:6443", "--talos-version", version, "-o", str(folder))
+            assert done.returncode == 0, done.stderr
+            made[version] = folder
+        return made[version] / f"{role}.yaml"
+
+    return get
+
+
+def patch(config, tmp_path, *texts):
+    """(error, documents) of the configuration after these patches."""
+    out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}.yaml"
+    arguments = [argument for text in texts for argument in ("--patch", text)]
+    done = run("machineconfig", "patch", str(config), *arguments, "-o", str(out))
+    if done.returncode:
+        return done.stderr, []
+    assert run("validate", "-c", str(out), "-m", "metal").returncode == 0
+    return "", out
+
+
+def holds(path):
+    return bool(_talos.places(list(yaml.safe_load_all(path.read_text(encoding="utf-8"))), KEY))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_control_planes_are_born_with_the_label_since_1_8_and_workers_never(born, version):
+    assert holds(born(version, "controlplane")) is (version != "v1.7")
+    assert not holds(born(version, "worker"))
+
+
+@pytest.mark.parametrize("role", ["controlplane", "worker"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_set_then_delete_works_everywhere_and_again(born, tmp_path, version, role):
+    error, once = patch(born(version, role), tmp_path, SET, DELETE)
+    assert not error and not holds(once)
+    error, twice = patch(once, tmp_path, SET, DELETE)
+    assert not error and not holds(twice)
+    load = [list(yaml.safe_load_all(one.read_text(encoding="utf-8"))) for one in (once, twice)]
+    assert load[0] == load[1], "the second run changes nothing, so Talos says that it skipped it"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_delete_alone_works_once_and_only_where_the_label_is(born, tmp_path, version):
+    error, once = patch(born(version, "controlplane"), tmp_path, DELETE)
+    if version == "v1.7":
+        assert "lookup failed" in error
+    else:
+        assert not error and not holds(once)
+        assert "lookup failed" in patch(once, tmp_path, DELETE)[0]
+    assert "lookup failed" in patch(born(version, "worker"), tmp_path, DELETE)[0]
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_both_in_one_patch_leave_the_label_without_a_word(born, tmp_path, version):
+    error, out = patch(born(version, "controlplane"), tmp_path, f"{SET}\n---\n{DELETE}\n")
+    assert not error and holds(out)
+
+
+def test_json6902_is_refused_for_what_1_12_generates(born, tmp_path):
+    remove = json.dumps([{"op": "remove", "path": f"/machine/nodeLabels/{KEY.replace('/', '~1')}"}])
+    assert "JSON6902 patches are not supported" in patch(born("v1.12", "controlplane"), tmp_path, remove)[0]
+    error, out = patch(born("v1.8", "controlplane"), tmp_path, remove)
+    assert not error and not holds(out)
+
+
+def test_what_omni_is_given_does_the_same(born, tmp_path):
+    """Omni applies the patches of its two ConfigPatches one after the other; talosctl stands for it here."""
+    given = _talos.config_patches("mine", "mine-control-planes", KEY)
+    assert [one["metadata"]["id"] for one in given] == sorted(one["metadata"]["id"] for one in given)
+    error, out = patch(born("v1.12", "controlplane"), tmp_path, *(one["spec"]["data"] for one in given))
+    assert not error and not holds(out)
+    inline = [json.dumps(one["inline"]) for one in _talos.template_patches(KEY)]
+    error, out = patch(born("v1.7", "controlplane"), tmp_path, *inline)
+    assert not error and not holds(out)
+
+
+# -- the module, with a stand-in for nodes: a script that keeps a configuration and changes it by the real talosctl ------
+
+STAND_IN = """#!/usr/bin/env python3
+# A stand-in for talosctl against a machine: its file is the machine, and the real talosctl patches it.
+import os, subprocess, sys
+
+arguments = sys.argv[1:]
+with open(os.environ["STAND_IN_LOG"], "a") as log:
+    log.write(" ".join(arguments) + "\\n")
+machine = os.path.join(os.environ["STAND_IN_MACHINES"], arguments[arguments.index("--nodes") + 1])
+if "get" in arguments:
+    sys.stdout.write(open(machine).read())
+    sys.exit(0)
+patches = [arguments[n + 1] for n, one in enumerate(arguments) if one == "--patch"]
+new = machine + ".new"
+given = [part for one in patches for part in ("--patch", one)]
+done = subprocess.run([os.environ["REAL_TALOSCTL"], "machineconfig", "patch", machine, *given, "-o", new], text=True, capture_output=True)
+if done.returncode:
+    sys.exit("error: " + done.stderr)
+same = open(machine).read() == open(new).read()
+if "--dry-run" in arguments:
+    print("Dry run summary:")
+elif same:
+    print("Apply was skipped: no changes detected.", file=sys.stderr)
+else:
+    os.replace(new, machine)
+    print("Applied configuration without a reboot", file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def machines(born, tmp_path, monkeypatch):
+    """A control plane born under 1.8, one under 1.12, and a worker; call(**options) runs the module against them."""
+    folder = tmp_path / "machines"
+    folder.mkdir()
+    for name, (version, role) in {
+        "10.0.0.1": ("v1.8", "controlplane"),
+        "10.0.0.2": ("v1.12", "controlplane"),
+        "10.0.0.3": ("v1.12", "worker"),
+    }.items():
+        shutil.copy(born(version, role), folder / name)
+    script = tmp_path / "talosctl"
+    script.write_text(STAND_IN, encoding="utf-8")
+    script.chmod(0o755)
+    monkeypatch.setenv("STAND_IN_MACHINES", str(folder))
+    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("REAL_TALOSCTL", str(TALOSCTL))
+    nodes = {"cp-old": "10.0.0.1", "cp-new": "10.0.0.2", "worker": "10.0.0.3"}
+
+    def call(check=False, **options):
+        return run_module.run(talos_exclude_label, check=check, **{"nodes": nodes, "talosctl": str(script), **options})
+
+    call.folder = folder
+    call.log = tmp_path / "log"
+    return call
+
+
+def actions(result):
+    return {one["name"]: one["action"] for one in result["nodes"]}
+
+
+def test_control_planes_lose_it_for_good_workers_are_left_alone_and_a_second_run_sends_nothing(machines):
+    before = (machines.folder / "10.0.0.3").read_text(encoding="utf-8")
+    result = machines()
+    assert not result["failed"] and result["changed"], result.get("msg")
+    assert actions(result) == {"cp-new": "applied", "cp-old": "applied", "worker": "none"}
+    assert not holds(machines.folder / "10.0.0.1") and not holds(machines.folder / "10.0.0.2")
+    assert (machines.folder / "10.0.0.3").read_text(encoding="utf-8") == before
+    machines.log.write_text("", encoding="utf-8")
+    again = machines()
+    assert not again["changed"] and set(actions(again).values()) == {"none"}
+    assert " patch " not in machines.log.read_text(encoding="utf-8")
+
+
+def test_check_mode_has_talos_try_and_changes_nothing(machines):
+    result = machines(check=True)
+    assert result["changed"] and actions(result)["cp-old"] == "would apply"
+    assert holds(machines.folder / "10.0.0.1")
+    tried = [line for line in machines.log.read_text(encoding="utf-8").splitlines() if " patch " in line]
+    assert len(tried) == 2 and all("--dry-run" in line and "--mode no-reboot" in line for line in tried)
+
+
+def test_secrets_of_the_configuration_are_never_said(machines):
+    secret = yaml.safe_load((machines.folder / "10.0.0.1").read_text(encoding="utf-8"))["machine"]["token"]
+    assert secret not in json.dumps(machines())
+    (machines.folder / "10.0.0.1").write_text(f"token: {secret}: [", encoding="utf-8")
+    result = machines()
+    assert result["failed"] and "no YAML" in result["msg"] and secret not in json.dumps(result)
+
+
+def test_a_talosctl_that_is_not_there_is_named_with_the_variable(machines):
+    result = machines(talosctl="/nowhere/talosctl")
+    assert result["failed"] and "metallb_talosctl" in result["msg"] and "Nothing was changed" in result["msg"]
+
+
+def test_a_machine_that_refuses_is_named_with_what_was_done_before(machines):
+    (machines.folder / "10.0.0.3").unlink()
+    result = machines()
+    assert result["failed"] and result["msg"].startswith("worker: ") and "Done before: cp-new applied" in result["msg"]
+
+
+# -- role nodes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def owned(kubectl):
+    """A node whose label Talos would own: label and annotation as Talos leaves them."""
+    node = kubectl("get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+    kubectl("annotate", "node", node, f"talos.dev/owned-labels={json.dumps([KEY])}", "--overwrite")
+    kubectl("label", "node", node, f"{KEY}=", "--overwrite")
+    yield node
+    kubectl("annotate", "node", node, "talos.dev/owned-labels-")
+    kubectl("label", "node", node, f"{KEY}-")
+
+
+def test_where_talos_owns_the_label_the_patches_that_last_are_shown_and_written(playbook, owned, born, tmp_path):
+    status, text = playbook("site", "--tags", "metallb_nodes", metallb_nodes_patches=str(tmp_path))
+    assert status == 0, text
+    assert f"Talos owns the label on {owned}" in " ".join(text.split())
+    written = [(tmp_path / f"patch-{n}.json").read_text(encoding="utf-8") for n in (1, 2)]
+    error, out = patch(born("v1.12", "controlplane"), tmp_path, *written)
+    assert not error and not holds(out)
+
+
+@pytest.mark.usefixtures("owned")
+def test_for_omni_two_config_patches_or_the_entries_of_the_template(playbook, tmp_path):
+    for template, form in ((False, "ConfigPatches.omni.sidero.dev"), (True, "inline")):
+        status, text = playbook(
+            "site",
+            "--tags",
+            "metallb_nodes",
+            metallb_nodes_method="omni",
+            metallb_omni_cluster="mine",
+            metallb_omni_template=template,
+            metallb_nodes_patches=str(tmp_path),
+        )
+        assert status == 0, text
+        assert form in (tmp_path / "patch-1.json").read_text(encoding="utf-8")
+    status, text = playbook("site", "--tags", "metallb_nodes", metallb_nodes_method="omni")
+    assert status != 0 and "metallb_omni_cluster" in text

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 import pytest
 import yaml
 
@@ -183,3 +186,30 @@ def test_the_stand_in_refuses_surveys(awx, made, question, complaint):
     spec = {"name": "", "description": "", "spec": [asked]}
     code, answer = awx.send("POST", f"/api/v2/job_templates/{number}/survey_spec/", spec)
     assert code == 400 and complaint in str(answer)
+
+
+def test_the_data_file_may_say_whatever_awx_awx_takes(awx_collection, root, data):
+    """A key that no task passes on would be lost in silence."""
+    tasks = [
+        *yaml.safe_load((root / "roles/awx/tasks/organizations.yml").read_text(encoding="utf-8")),
+        *yaml.safe_load((root / "roles/awx/tasks/objects.yml").read_text(encoding="utf-8")),
+    ]
+    passed = {}
+    for task in tasks:
+        for module, options in task.items():
+            if module.startswith("awx.awx."):
+                kind = re.search(r"controller_\w+", task["loop"])[0]
+                passed[kind] = set(options)
+                source = awx_collection / "ansible_collections/awx/awx/plugins/modules" / f"{module.split('.')[2]}.py"
+                assigned = [
+                    node for node in ast.parse(source.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)
+                ]
+                text = next(ast.literal_eval(node.value) for node in assigned if node.targets[0].id == "DOCUMENTATION")
+                assert set(options) == set(yaml.safe_load(text)["options"]) - {
+                    "new_name",
+                    "copy_from",
+                    "custom_virtualenv",
+                }
+    for kind, entries in data.items():
+        if kind.startswith("controller_") and isinstance(entries, list):
+            assert {key for one in entries for key in one} <= passed[kind], kind

@@ -107,9 +107,24 @@ def test_a_kernel_that_refuses_is_named_with_the_command(limit, monkeypatch):
         host.allow_watchers(Settings())
 
 
-def test_watchers_of_running_processes_are_counted():
+def test_watchers_of_running_processes_are_counted(tmp_path):
+    (tmp_path / str(os.getpid())).symlink_to("/proc/self")  # this process alone, for others come and go
+    before = host.watchers_in_use(tmp_path)
     descriptor = ctypes.CDLL(None).inotify_init()
     try:
+        assert host.watchers_in_use(tmp_path) == before + 1
         assert host.watchers_in_use() >= 1
     finally:
         os.close(descriptor)
+
+
+def test_a_descriptor_that_is_gone_or_a_process_of_others_hides_no_watcher(tmp_path):
+    """As in /proc: a listing shows the descriptor it was read by, which is closed before it can be asked."""
+    for process, links in {"7": ("anon_inode:inotify", "socket:[1]"), "8": ("anon_inode:inotify",)}.items():
+        (tmp_path / process / "fd").mkdir(parents=True)
+        for number, link in enumerate(links):
+            (tmp_path / process / "fd" / str(number)).symlink_to(link)
+    (tmp_path / "7" / "fd" / "9").write_text("", encoding="ascii")  # no link: readlink fails
+    (tmp_path / "9").mkdir()
+    (tmp_path / "9" / "fd").symlink_to("nowhere")
+    assert host.watchers_in_use(tmp_path) == 2

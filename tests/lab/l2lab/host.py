@@ -170,13 +170,22 @@ INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 
 def watchers_in_use(proc: Path = Path("/proc")) -> int:
     """inotify instances of all processes; of those that may not be looked at, none."""
-    found = 0
-    for table in proc.glob("[0-9]*/fd"):
-        try:
-            found += sum(1 for one in table.iterdir() if str(one.readlink()) == "anon_inode:inotify")
-        except OSError:
-            continue
-    return found
+    return sum(_is_watcher(one) for table in proc.glob("[0-9]*/fd") for one in _listed(table))
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # ended meanwhile, or somebody else's
+        return []
+
+
+def _is_watcher(descriptor: Path) -> bool:
+    # One by one: the descriptor that the listing itself used is always gone by now.
+    try:
+        return str(descriptor.readlink()) == "anon_inode:inotify"
+    except OSError:
+        return False
 
 
 def allow_watchers(settings: Settings) -> None:

@@ -111,7 +111,7 @@ class Bench:
 
         self.options = options
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="l2w-bench-"))
-        self.segment = Segment("bench")
+        self.segment = Segment(f"bench-{os.getpid()}")  # one that was killed leaves its own behind
         self.segment.host("probe", "10.77.0.1")
         self.prefix = ["ip", "netns", "exec", self.segment.name("probe")]
         self.results = {"kernel": {}, "duplicates": {}, "speaker": {}, "module": {}, "lab": {}}
@@ -383,7 +383,8 @@ class Bench:
                 return
             if time.monotonic() > end:
                 raise SystemExit(
-                    f"lab: {len(wanted - found)} of {len(wanted)} services do not answer within {seconds} s"
+                    f"lab: {len(wanted - found)} of {len(wanted)} services do not answer within {seconds} s. "
+                    "They stand before the demo's pods: make demo, or python3 tests/lab/lab.py services"
                 )
             time.sleep(1)
 
@@ -410,8 +411,9 @@ class Bench:
     def unmet(self):
         """What of the goals is not reached, in sentences."""
         wrong = []
-        for label, row in self.results["kernel"].items():
-            share = label.split()[1]
+        sweeps = [(label, label.split()[1], row) for label, row in self.results["kernel"].items()]
+        sweeps += [(label, "all", row) for label, row in self.results["lab"].items()]
+        for label, share, row in sweeps:
             for what, which, ours, theirs, most in GOALS:
                 if which != share or theirs not in row:
                     continue
@@ -420,12 +422,6 @@ class Bench:
                 if ratio > most:
                     wrong.append(f"{label}, {what}: {ratio:.2f} times {theirs}, at most {most}")
             wrong += [f"{label}: {name} missed" for name, cell in row.items() if "l2ops" in name and cell["missed"]]
-        wrong += [
-            f"lab, {label}: {name} missed"
-            for label, row in self.results["lab"].items()
-            for name, cell in row.items()
-            if name.startswith("l2ops") and cell["missed"]
-        ]
         for label, row in self.results["duplicates"].items():
             if row["l2ops (default)"]["missed"]:
                 wrong.append(f"{label}: {row['l2ops (default)']['missed']} duplicates missed")

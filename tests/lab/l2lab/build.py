@@ -237,26 +237,31 @@ def _debian_sources() -> list[str]:
     return [str(p) for p in found if p.is_file() and "bookworm" in p.read_text(encoding="utf-8")]
 
 
-def build_rootfs() -> tuple[Path, str]:
-    """A Debian tree with systemd, containerd and the network tools: the base of all the lab's images."""
-    tree = CACHE / "rootfs.tar"
-    key = digest(ROOTFS_PACKAGES)
-    if not stands("rootfs", key, [tree]):
+def debian_tree(product: str, packages: list[str], what: str, usual: str) -> tuple[Path, str]:
+    """A tar file of a small Debian with `packages`, and its key."""
+    tree = CACHE / f"{product}.tar"
+    key = digest(packages)
+    if not stands(product, key, [tree]):
         install(BUILD_PACKAGES)
         CACHE.mkdir(parents=True, exist_ok=True)
-        with stage("Building the Debian tree of the images with mmdebstrap", "70 s"):
+        with stage(f"Building {what} with mmdebstrap", usual):
             run(
                 [
                     "mmdebstrap", "--mode=root", "--variant=minbase", "--format=tar",
                     "--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\"",
                     "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
-                    "--dpkgopt=path-exclude=/usr/share/locale/*", f"--include={','.join(ROOTFS_PACKAGES)}",
+                    "--dpkgopt=path-exclude=/usr/share/locale/*", f"--include={','.join(packages)}",
                     "bookworm", tree, *_debian_sources(),
                 ],
-                log=LOGS / "rootfs.log",
+                log=LOGS / f"{product}.log",
             )  # fmt: skip
-        stamp("rootfs", key)
+        stamp(product, key)
     return tree, key
+
+
+def build_rootfs() -> tuple[Path, str]:
+    """A Debian tree with systemd, containerd and the network tools: the base of all the lab's images."""
+    return debian_tree("rootfs", ROOTFS_PACKAGES, "the Debian tree of the images", "70 s")
 
 
 class OciArchive:

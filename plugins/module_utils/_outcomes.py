@@ -12,10 +12,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import (
+    AddressError,
+    Span,
     format_address,
     merged,
     parse_any,
-    parse_span,
 )
 
 Result = t.Mapping[str, t.Any]
@@ -36,11 +37,12 @@ def lines_of(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[s
 def portions(pools: t.Sequence[str], held: t.Sequence[str], most: int, size: int = 512) -> list[Entry]:
     """The addresses of pools that nobody holds, in pieces that a person can watch go by.
 
-    Returns dictionaries of ``targets`` (ranges, ``size`` addresses at most) and ``label`` ("first to last, 2 of 8"). Raises ValueError for
-    more than ``most`` addresses, and for a text that is no range (AddressError).
+    ``pools`` are ranges, prefixes and, for whoever asks about a few, addresses. Returns dictionaries of ``targets`` (addresses, ``size``
+    at most) and ``label`` ("first to last, 2 of 8"). Raises ValueError for more than ``most`` addresses, and for a text that is none
+    of these.
     """
     taken = {(span.version, span.first) for span in map(parse_any, held)}
-    spans = merged(parse_span(text) for text in pools)
+    spans = merged(_asked(text) for text in pools)
     total = sum(span.size for span in spans)
     if total > most:
         raise ValueError(
@@ -61,6 +63,13 @@ def portions(pools: t.Sequence[str], held: t.Sequence[str], most: int, size: int
         }
         for place, piece in enumerate(pieces, 1)
     ]
+
+
+def _asked(text: str) -> Span:
+    try:
+        return parse_any(text)
+    except AddressError as why:
+        raise ValueError(f"{text!r} cannot be asked about: {why}") from None
 
 
 def preflight(probe: Result) -> Entry:

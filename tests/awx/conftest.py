@@ -138,15 +138,12 @@ def kubectl(lab):
     return run
 
 
-@pytest.fixture
-def launch(lab, data, tmp_path):
+@pytest.fixture(scope="session")
+def launch(lab, data, tmp_path_factory):
     """launch("MetalLB verify", {answers as typed}) -> job.Done. What is not said is as AWX and the lab have it."""
-    count = 0
 
     def run(name, typed=None, *, hosts=None, credential=None, ssh_key=None, **more):
-        nonlocal count
-        count += 1
-        folder = tmp_path / f"job-{count}"
+        folder = tmp_path_factory.mktemp("job")
         template = next(one for one in data["controller_templates"] if one["name"] == name)
         template = {**template, "extra_vars": more.pop("extra_vars", {})}
         answers = survey.extra_vars(template["survey_spec"], typed or {}) if template.get("survey_enabled") else {}
@@ -200,3 +197,11 @@ def roles_of():
         return found
 
     return options
+
+
+@pytest.fixture(scope="session")
+def installed(launch):
+    """The lab with MetalLB, as a job of AWX made it or left it."""
+    done = launch("MetalLB site")
+    assert done.status == 0, done.stdout
+    return done

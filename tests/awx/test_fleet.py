@@ -21,7 +21,7 @@ def slices(hosts, number, count):
     return job.inventory(variables, groups)
 
 
-def test_a_fleet_in_one_job(launch, lab, capsys):
+def test_a_fleet_in_one_job(launch, installed, lab, capsys):
     done = launch("MetalLB validate", hosts=lab.inventory(FLEET), timeout=3600)
     assert done.status == 0, done.stdout[-3000:]
     artifacts = done.artifacts["metallb_validate"]
@@ -35,7 +35,7 @@ def test_a_fleet_in_one_job(launch, lab, capsys):
         )
 
 
-def test_slices_together_are_the_whole_and_a_slice_may_have_no_probe(launch, lab):
+def test_slices_together_are_the_whole_and_a_slice_may_have_no_probe(launch, installed, lab):
     """AWX slices hosts, not clusters: the probe host falls into one slice, and the others say that they did not look."""
     hosts = lab.inventory(3)
     seen = {}
@@ -48,7 +48,7 @@ def test_slices_together_are_the_whole_and_a_slice_may_have_no_probe(launch, lab
     assert any(looked.values()) and not all(looked.values()), looked
 
 
-def test_a_slice_without_probe_may_name_one_that_resolves(launch, lab):
+def test_a_slice_without_probe_may_name_one_that_resolves(launch, installed, lab):
     """docs/awx.md, Many clusters: a probe that is no host of the slice, reached as the machine credential says."""
     hosts = lab.inventory(1, metallb_probe_host=lab.probe["ansible_host"])
     (cluster,) = slices(hosts, 1, 2)["_meta"]["hostvars"]

@@ -34,14 +34,8 @@ def judge(done, status=0):
     assert all("\\n" not in line for line in done.stdout.splitlines() if "SERVICE  " in line)
 
 
-@pytest.fixture(scope="module")
-def installed(lab, kubectl):
-    """The lab with MetalLB, as a job of AWX made it; other tests of the module build on it."""
-    return {}
-
-
 def test_site(launch, installed, lab):
-    """First, with answers as a person types them; then again with blanks, when the inventory holds and nothing changes."""
+    """With answers as a person types them; then again with blanks, when the inventory holds and nothing changes."""
     addresses, gateway = lab.cluster["metallb_pool_addresses"], lab.cluster["metallb_gateway"]
     typed = {
         "metallb_pool_addresses": "\n".join(addresses) + "\n",

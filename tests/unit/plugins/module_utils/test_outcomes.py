@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._outcomes import (
     failover,
@@ -68,6 +70,12 @@ def test_pools_are_cut_into_pieces_without_what_services_hold():
     assert pieces[1]["label"] == "10.0.0.4 to fd00::1, 2 of 2"
     assert portions(["10.0.0.1/32"], ["10.0.0.1"], most=10) == []
     assert preflight({"results": []})["ok"]
+
+
+def test_a_lone_address_may_be_asked_about_and_what_is_none_is_named():
+    assert [one["targets"] for one in portions(["10.0.0.9", "fd00::9"], [], most=4096)] == [["10.0.0.9", "fd00::9"]]
+    with pytest.raises(ValueError, match=re.escape("'10.0.0.900' cannot be asked about: ")):
+        portions(["10.0.0.1", "10.0.0.900"], [], most=4096)
 
 
 def test_a_whole_ipv6_prefix_is_refused_before_anything_is_made_of_it():

@@ -292,7 +292,8 @@ class Task:
             self.module.warn(f"No such node: {listing(missing)}. See: kubectl get nodes.")
 
     def apply(self, changes: list[Change]) -> None:
-        outcomes = self.kube.concurrently(self.apply_one, changes)
+        with self.kube.many():
+            outcomes = self.kube.concurrently(self.apply_one, changes)
         for change, outcome in zip(changes, outcomes):
             name = change.node.name
             if outcome == "changed":

@@ -214,6 +214,7 @@ def test_module_utils_are_private():
 # docs/internals.md, "Rooms": beyond the standard library and the collection's own.
 MAY_IMPORT = {
     "_kube.py": {"ansible", "kubernetes", "urllib3", "yaml", "ansible_collections.kubernetes"},
+    "_lanes.py": {"urllib3"},
     "_manifests.py": {"yaml"},
     "_talos.py": {"yaml"},
     "_omni.py": {"yaml"},

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, l2ops.metallb contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make bench`: how fast the core and the sweep are, held against their goals. Arguments go to bench_wire.py, as `--runs 3`."""
+"""`make bench`: how fast the core, the removal of a label and the sweep are, held against their goals. Arguments go to bench_wire.py, as `--runs 3`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def main() -> int:
         [python, str(HERE / "bench_core.py"), "--growth"],
         [python, str(HERE / "bench_core.py"), "--broken"],
         [python, str(HERE / "bench_core.py"), "--imports"],
+        [python, str(HERE / "bench_label.py"), "--check"],
         [python, str(HERE / "bench_wire.py"), "--check", *sys.argv[1:]],
     )
     status = 0

@@ -17,7 +17,7 @@ import typing as t
 Document = t.Mapping[str, t.Any]
 
 MACHINE, NODE_CONFIG = "machine.nodeLabels", "KubeNodeConfig"
-SET_NAME, DELETE_NAME = "metallb-l2-a-set", "metallb-l2-b-delete"
+NAMES = ("metallb-l2-a-set", "metallb-l2-b-delete", "metallb-l2-c-set", "metallb-l2-d-delete")
 
 
 def places(documents: t.Iterable[Document], key: str) -> list[str]:
@@ -62,8 +62,13 @@ def outcome(said: str) -> str:
     return ""
 
 
-def config_patches(cluster: str, machine_set: str, key: str) -> list[Document]:
-    """Two ConfigPatches for `omnictl apply`: their ids decide the order in which Omni applies them."""
+def _numbered(key: str, where: t.Iterable[str]) -> list[tuple[int, str, Document]]:
+    every = [document for place in where for document in documents_of(place, key)]
+    return [(490 + number, name, document) for number, (name, document) in enumerate(zip(NAMES, every))]
+
+
+def config_patches(cluster: str, machine_set: str, key: str, where: t.Iterable[str] = (MACHINE,)) -> list[Document]:
+    """ConfigPatches for `omnictl apply`, two for each place: their ids decide the order in which Omni applies them."""
     return [
         {
             "metadata": {
@@ -74,16 +79,13 @@ def config_patches(cluster: str, machine_set: str, key: str) -> list[Document]:
             },
             "spec": {"data": json.dumps(document)},
         }
-        for weight, name, document in zip((490, 491), (SET_NAME, DELETE_NAME), documents_of(MACHINE, key))
+        for weight, name, document in _numbered(key, where)
     ]
 
 
-def template_patches(key: str) -> list[Document]:
+def template_patches(key: str, where: t.Iterable[str] = (MACHINE,)) -> list[Document]:
     """Entries for `patches` of the ControlPlane document of an Omni cluster template."""
-    return [
-        {"name": name, "inline": document}
-        for name, document in zip((SET_NAME, DELETE_NAME), documents_of(MACHINE, key))
-    ]
+    return [{"name": name, "inline": document} for _weight, name, document in _numbered(key, where)]
 
 
 def written(form: str, key: str, cluster: str = "", machine_set: str = "") -> list[str]:

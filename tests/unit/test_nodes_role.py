@@ -1,0 +1,134 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Role nodes, run by ansible-playbook, with Omni: a small API server on loopback, and the stand-in for omnictl."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi
+from ansible_collections.l2ops.metallb.tests.unit.plugins.modules.test_omni_exclude_label import (
+    DELETE,
+    KEY,
+    OURS,
+    SET,
+    Omni,
+)
+
+PROGRAM = Path(sys.executable).with_name("ansible-playbook")
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="no ansible-playbook beside this Python")
+PLAY = [{"hosts": "localhost", "gather_facts": False, "roles": ["l2ops.metallb.nodes"]}]
+
+
+@pytest.fixture
+def api():
+    with FakeApi() as fake:
+        yield fake
+
+
+@pytest.fixture
+def omni(tmp_path, monkeypatch):
+    return Omni(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def play(api, omni, tmp_path, root):
+    """play("--check", variable=value) -> exit status, and all that it said in one line."""
+    tree = root / ".lab" / "collections"
+    if not (tree / "ansible_collections" / "kubernetes" / "core").exists():
+        pytest.skip("no kubernetes.core here: python3 tests/tools/collections.py")
+    (tmp_path / "play.json").write_text(json.dumps(PLAY), encoding="utf-8")
+
+    def run(*arguments, **variables):
+        omni.log.write_text("", encoding="utf-8")
+        kept = {
+            key: text for key, text in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG"))
+        }
+        env = {
+            **kept,
+            "ANSIBLE_COLLECTIONS_PATH": str(tree),
+            "ANSIBLE_HOME": str(tmp_path / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "COLUMNS": "200",
+            "K8S_AUTH_HOST": api.url,
+            "K8S_AUTH_API_KEY": "token",
+        }
+        wanted = {
+            "metallb_nodes_method": "omni",
+            "metallb_omni_cluster": "home",
+            "metallb_omni_apply": True,
+            "metallb_omnictl": str(omni.program),
+            "metallb_speaker_restart": "never",
+            "ansible_python_interpreter": sys.executable,
+            **variables,
+        }
+        command = [
+            str(PROGRAM),
+            str(tmp_path / "play.json"),
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-e",
+            json.dumps(wanted),
+        ]
+        done = subprocess.run(
+            [*command, *arguments], cwd=tmp_path, env=env, text=True, capture_output=True, timeout=240, check=False
+        )
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    return run
+
+
+def add(api, name, owned):
+    annotations = {"talos.dev/owned-labels": json.dumps([KEY])} if owned else {}
+    api.add({"kind": "Node", "metadata": {"name": name, "labels": {KEY: ""}, "annotations": annotations}})
+
+
+def test_omni_is_given_the_patches_and_the_label_goes(play, api, omni):
+    add(api, "cp-1", owned=False)
+    status, text = play("--check", "--diff")
+    assert status == 0 and "changed=2" in text and omni.patches() == {}, text
+    status, text = play()
+    assert status == 0 and "changed=2" in text, text
+    assert omni.patches() == dict(zip(OURS, (SET, DELETE)))
+    assert KEY not in api.get("nodes", "cp-1")["metadata"]["labels"]
+    status, text = play()
+    assert status == 0 and "changed=0" in text and "apply" not in str(omni.calls()), text
+
+
+def test_nodes_that_do_not_follow_are_named_with_where_omni_says_why(play, api):
+    add(api, "cp-1", owned=True)
+    status, text = play(metallb_wait_timeout=1)
+    assert status != 0 and "after 1 s cp-1 still has the label from Talos" in text, text
+    assert "omnictl get clustermachineconfigstatus -l omni.sidero.dev/cluster=home" in text
+
+
+@pytest.mark.parametrize("method", ["omni", "auto"])
+def test_on_a_cluster_of_a_template_what_belongs_into_it_is_shown_and_written(play, api, omni, tmp_path, method):
+    add(api, "cp-1", owned=True)
+    omni.holds(template=True, talos="1.14.1")
+    status, text = play(metallb_nodes_method=method, metallb_nodes_patches=str(tmp_path / "."))
+    assert (
+        status == 0 and "omnictl cluster template sync" in text and "its next sync deletes what is not in it" in text
+    ), text
+    written = json.loads((tmp_path / "patch-1.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in written] == [
+        f"metallb-l2-{one}" for one in ("a-set", "b-delete", "c-set", "d-delete")
+    ]
+    assert omni.patches() == {} and "apply" not in str(omni.calls())
+
+
+def test_without_being_asked_to_omnictl_is_not_called(play, api, omni):
+    add(api, "cp-1", owned=True)
+    status, text = play(metallb_omni_apply=False)
+    assert status == 0 and "ConfigPatches.omni.sidero.dev" in text and "metallb_omni_apply" in text, text
+    assert omni.calls() == []

@@ -18,6 +18,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import (
     merged,
     parse_any,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._answers import listed
 
 Result = t.Mapping[str, t.Any]
 Entry = dict[str, t.Any]
@@ -37,12 +38,13 @@ def lines_of(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[s
 def portions(pools: t.Sequence[str], held: t.Sequence[str], most: int, size: int = 512) -> list[Entry]:
     """The addresses of pools that nobody holds, in pieces that a person can watch go by.
 
-    ``pools`` are ranges, prefixes and, for whoever asks about a few, addresses. Returns dictionaries of ``targets`` (addresses, ``size``
+    ``pools`` are ranges, prefixes and, for whoever asks about a few, addresses; several may stand in one text, as a survey of AWX sends
+    them. Returns dictionaries of ``targets`` (addresses, ``size``
     at most) and ``label`` ("first to last, 2 of 8"). Raises ValueError for more than ``most`` addresses, and for a text that is none
     of these.
     """
     taken = {(span.version, span.first) for span in map(parse_any, held)}
-    spans = merged(_asked(text) for text in pools)
+    spans = merged(_asked(text) for texts in pools for text in listed(texts))
     total = sum(span.size for span in spans)
     if total > most:
         raise ValueError(

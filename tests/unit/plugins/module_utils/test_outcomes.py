@@ -74,6 +74,8 @@ def test_pools_are_cut_into_pieces_without_what_services_hold():
 
 def test_a_lone_address_may_be_asked_about_and_what_is_none_is_named():
     assert [one["targets"] for one in portions(["10.0.0.9", "fd00::9"], [], most=4096)] == [["10.0.0.9", "fd00::9"]]
+    typed = portions(["10.0.0.9\n10.0.0.20-10.0.0.21, 10.0.0.30\n"], [], most=4096)
+    assert typed[0]["targets"] == ["10.0.0.9", "10.0.0.20", "10.0.0.21", "10.0.0.30"]
     with pytest.raises(ValueError, match=re.escape("'10.0.0.900' cannot be asked about: ")):
         portions(["10.0.0.1", "10.0.0.900"], [], most=4096)
 

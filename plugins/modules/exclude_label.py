@@ -308,6 +308,7 @@ class Task:
         """changed, settled (somebody else did it), vanished, or why it failed."""
         change: Change | None = first
         path = resource_path("nodes", name=first.node.name)
+        last = ""
         for attempt in range(PATCH_TRIES):
             if self.stop.is_set():
                 return "not tried: the same call failed for another node"
@@ -325,14 +326,15 @@ class Task:
                 if error.status == 404:
                     return "vanished"
                 # 422 is how the API server says that a test in a JSON patch failed.
-                if error.status in (409, 422) and attempt + 1 < PATCH_TRIES:
+                if error.status in (409, 422):
+                    last = str(error)
                     continue
                 if error.kind_of_failure in ("forbidden", "unauthorized", "unreachable", "tls"):
                     self.stop.set()
                 return str(error)
             self.removed_at[first.node.name] = time.monotonic()
             return "changed"
-        return "its label is being changed by somebody else all the time"
+        return f"after {PATCH_TRIES} tries, as if somebody else changed its label all the time: {last}"
 
     def hold(self, seconds: int) -> None:
         """Watch whether the label comes back, and take it off once more where it does."""

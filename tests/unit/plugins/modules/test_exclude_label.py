@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._labels import EXCLUDE_LABEL
 from ansible_collections.l2ops.metallb.plugins.modules import exclude_label
@@ -75,6 +77,30 @@ def test_only_the_nodes_that_were_meant(api):
     assert labels(api) == {"a": None, "b": "", "c": None}
 
 
+def test_any_other_label_by_name(api):
+    add(api, "a", "b")
+    api.write("nodes", "a", lambda obj: obj["metadata"]["labels"].update({"team/tier": "x", "bare": ""}))
+    assert call(api, key="team/tier")["changed_nodes"] == ["a"]
+    assert call(api, key="bare", state="present", nodes=["a", "b"], value="1")["changed_nodes"] == ["a", "b"]
+    left = {name: api.get("nodes", name)["metadata"]["labels"] for name in ("a", "b")}
+    assert all(one == {"kubernetes.io/os": "linux", EXCLUDE_LABEL: "", "bare": "1"} for one in left.values())
+
+
+def test_check_mode_and_diff_speak_of_every_node_that_would_change_and_of_no_other(api):
+    add(api, "a", value="1")
+    add(api, "b", value=None)
+    add(api, "c", value="3")
+    result = call(api, check=True, diff=True, state="present", all=True, value="1")
+    assert result["changed_nodes"] == ["b", "c"]
+    assert [(one["before"], one["after"]) for one in result["diff"]] == [
+        ("", f'{EXCLUDE_LABEL}: "1"\n'),
+        (f'{EXCLUDE_LABEL}: "3"\n', f'{EXCLUDE_LABEL}: "1"\n'),
+    ]
+    result = call(api, check=True, hold=3600)
+    assert result["changed_nodes"] == ["a", "c"] and result["returned"] == [], "and nothing is waited for"
+    assert not api.sent("PATCH")
+
+
 def test_a_name_that_is_no_node(api):
     add(api, "a")
     result = call(api, nodes=["a", "zz"])
@@ -140,6 +166,69 @@ def test_a_node_that_vanishes_is_no_error(api):
     result = call(api)
     assert not result["failed"]
     assert result["vanished_nodes"] == ["a"] and result["changed_nodes"] == ["b"]
+
+
+def test_a_new_node_of_the_old_name_is_another_node(api):
+    add(api, "a", "b")
+    real = api._patched
+
+    def patched(obj, content_type, patch):
+        if obj["metadata"]["name"] == "a" and obj["metadata"]["uid"] == old:
+            api.remove("nodes", "a")
+            add(api, "a", value="its own")
+            obj = api.get("nodes", "a")
+        return real(obj, content_type, patch)
+
+    old = api.get("nodes", "a")["metadata"]["uid"]
+    api._patched = patched
+    result = call(api)
+    assert result["vanished_nodes"] == ["a"] and result["changed_nodes"] == ["b"]
+    assert labels(api) == {"a": "its own", "b": None}
+
+
+def meddle(api, change):
+    """After each look at nodes, somebody else is quicker than what follows from it."""
+    real = api.answer
+
+    def answer(method, *request):
+        seen = real(method, *request)
+        if method == "GET":
+            api.write("nodes", "a", change)
+        return seen
+
+    api.answer = answer
+
+
+def test_what_others_write_to_the_node_meanwhile_stays(api):
+    """A kubelet's heartbeat between the list and the patch: no conflict, and nothing of it lost."""
+    add(api, "a")
+    meddle(api, lambda node: node["metadata"]["labels"].update(fresh="yes"))
+    assert call(api)["changed_nodes"] == ["a"]
+    assert api.get("nodes", "a")["metadata"]["labels"] == {"kubernetes.io/os": "linux", "fresh": "yes"}
+    assert len(api.sent("PATCH")) == 1
+
+
+def test_whose_label_changes_all_the_time_is_given_up_after_five_tries_and_named(api):
+    add(api, "a")
+    turn = []
+
+    def change(node):
+        turn.append(1)
+        node["metadata"]["labels"][EXCLUDE_LABEL] = str(len(turn))
+
+    meddle(api, change)
+    result = call(api)
+    assert result["failed"] and [one["node"] for one in result["failed_nodes"]] == ["a"]
+    assert "a: after 5 tries, as if somebody else changed its label all the time" in result["msg"]
+    assert len(api.sent("PATCH")) == 5 and labels(api) == {"a": "5"}
+
+
+def test_retry_after_is_waited_for(api):
+    add(api, "a")
+    api.fault("PATCH", "/api/v1/nodes/a", 429, "slow down", Retry_After="1")
+    began = time.monotonic()
+    assert call(api)["changed_nodes"] == ["a"]
+    assert time.monotonic() - began >= 1
 
 
 def test_conflicts_and_throttling_are_ridden_out(api):
@@ -230,6 +319,44 @@ def test_hold_mends_what_comes_back_only_once(api):
     assert (back["times"], back["held"]) == (1, True)
     assert labels(api) == {"cp-1": None}
     assert "second removal held" in result["warnings"][0]
+
+
+def test_hold_tells_nodes_apart(api):
+    """One gets it back once, one always, one never."""
+    add(api, "always", "never", "once", owned=True)
+    left = {"always": 99, "once": 1}
+
+    def reaction(event, plural, obj):
+        name = obj["metadata"]["name"]
+        if (
+            plural == "nodes"
+            and event == "MODIFIED"
+            and EXCLUDE_LABEL not in obj["metadata"]["labels"]
+            and left.get(name)
+        ):
+            left[name] -= 1
+            api.write(
+                "nodes", name, lambda node: node["metadata"]["labels"].update({EXCLUDE_LABEL: ""}), manager="machined"
+            )
+
+    api.reaction = reaction
+    result = call(api, hold=2)
+    assert {one["node"]: (one["times"], one["held"]) for one in result["returned"]} == {
+        "always": (2, False),
+        "once": (1, True),
+    }
+    patches = [request["path"].rpartition("/")[2] for request in api.sent("PATCH")]
+    assert sorted(patches) == ["always", "always", "never", "once", "once"]
+    assert result["failed"] and "removed from always and put back by machined" in result["msg"]
+    assert "Not tried any further" in result["msg"]
+
+
+def test_who_is_not_talos_is_named_and_to_be_found(api):
+    add(api, "w-1")
+    owner(api, 99)
+    result = call(api, hold=30)
+    assert result["failed"] and "Find out what machined is" in result["msg"] and "$patch" not in result["msg"]
+    assert "speaker.ignoreExcludeLB" in result["msg"]
 
 
 def test_hold_over_a_history_that_the_server_forgot(api):

@@ -18,7 +18,7 @@ commands  what a person types to see or mend it; capitals stand for names
 remedy    what mends it, in general; a finding itself has a "fix" for the very case
 needs     S what the user wrote is enough; A a live API or a snapshot of one; W answers from the wire; F facts of the
           nodes' interfaces. Several letters: each of them contributes
-category  install, nodes, pools, advertisements, services or wire
+category  install, nodes, pools, advertisements, services, wire or gitops
 since     first MetalLB version to which it applies, of those supported ("0.14.9" is the oldest)
 until     last version to which it applies, or None
 retired   never raised any more; the code is not used again
@@ -1036,6 +1036,100 @@ CATALOGUE = {
         ],
         "needs": "W",
         "category": "wire",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB701": {
+        "slug": "wave-before-kind",
+        "severity": "error",
+        "title": "Pools or advertisements are applied before MetalLB",
+        "meaning": "IPAddressPool and L2Advertisement are kinds that MetalLB's chart brings. What is applied before the chart, or in "
+        "its wave, or in the same Kustomization of Flux, is refused by the API server, and on a new cluster Argo CD and Flux then never "
+        "come to the chart. It is a warning where Flux merely has to try until the chart happens to be there.",
+        "remedy": "Argo CD: MetalLB's chart in wave 0, pools in wave 1, advertisements in wave 2. Flux: pools in a Kustomization of their "
+        "own, with dependsOn on that of the chart, which has wait: true. Role l2ops.metallb.gitops writes both.",
+        "when": "Within one sync of Argo CD an object of MetalLB's kinds has no later wave than the Application of the chart, or a CRD. Or "
+        "it is in the Kustomization of the HelmRelease, or in one that does not wait for that.",
+        "commands": [
+            "ansible-playbook l2ops.metallb.gitops -e metallb_gitops_path=.",
+            "kubectl -n argocd get applications",
+            "kubectl -n flux-system get kustomizations",
+        ],
+        "needs": "S",
+        "category": "gitops",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB702": {
+        "slug": "wave-before-pool",
+        "severity": "error",
+        "title": "A service is applied before MetalLB can serve it",
+        "meaning": "Argo CD takes a Service of type LoadBalancer for healthy only when it has an address, and goes on to the next wave "
+        "only then. With the pool in a later wave neither ever comes. With the advertisement later, the service has an address that nobody "
+        "announces until then, which is a warning.",
+        "remedy": "Give services, and charts that bring them, a later wave than pools and advertisements: 3 and more.",
+        "when": "Within one sync of Argo CD a Service of type LoadBalancer, or a chart with one, has an earlier wave than all pools, or "
+        "than MetalLB, or than all advertisements. Or Flux makes a pool or an advertisement wait for it.",
+        "commands": [
+            "kubectl get services -A --field-selector spec.type=LoadBalancer",
+            "kubectl -n argocd get applications",
+        ],
+        "needs": "S",
+        "category": "gitops",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB703": {
+        "slug": "waves-do-not-wait",
+        "severity": "warning",
+        "title": "Argo CD's waves do not wait for an Application",
+        "meaning": "Since 1.8 Argo CD does not look how healthy an Application is that another Application holds. To it, MetalLB's "
+        "Application is healthy as soon as it is written, and pools follow at once: the sync fails and is tried again, or services come "
+        "before their addresses. It is info where no argocd-cm is among the files, since it may be elsewhere.",
+        "remedy": "Add resource.customizations.health.argoproj.io_Application to ConfigMap argocd-cm. Role l2ops.metallb.gitops writes it "
+        "to bootstrap/argocd-cm.yaml.",
+        "when": "MetalLB's Application is in a wave of an app of apps, something that needs MetalLB is in a later one, and the files hold "
+        "no argocd-cm with that key.",
+        "commands": ["kubectl -n argocd get configmap argocd-cm -o yaml | grep -A9 health.argoproj.io_Application"],
+        "needs": "S",
+        "category": "gitops",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB704": {
+        "slug": "kind-checked-before-sync",
+        "severity": "warning",
+        "title": "Argo CD refuses a sync with kinds that a chart is yet to bring",
+        "meaning": "Before the first wave Argo CD asks whether the cluster knows every kind of the sync. Pools beside the Application "
+        "of MetalLB's chart are of kinds that only the chart brings, so on a new cluster nothing is applied at all, the chart neither. "
+        "Where MetalLB was installed before, it works. It is info where it cannot be seen whether one Application syncs both.",
+        "remedy": "Give the objects the annotation argocd.argoproj.io/sync-options: SkipDryRunOnMissingResource=true, or the Application "
+        "that holds them the same under syncOptions, or put them into an Application of their own.",
+        "when": "An object of MetalLB's kinds is in the same sync as the Application of the chart, in a later wave, without that option.",
+        "commands": ["kubectl -n argocd get applications", "kubectl get crd ipaddresspools.metallb.io"],
+        "needs": "S",
+        "category": "gitops",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB705": {
+        "slug": "dependency-never-ready",
+        "severity": "error",
+        "title": "Flux waits for what never becomes ready",
+        "meaning": "dependsOn leads back to where it began, and Flux applies none of them. It is a warning where a name is not among the "
+        "files but much like one that is.",
+        "remedy": "Mend dependsOn: pools wait for MetalLB's chart, services for the advertisement, and nothing waits for what waits for it.",
+        "when": "A Kustomization or HelmRelease that has to do with MetalLB depends on itself by some detour, or on a misspelt name.",
+        "commands": [
+            "kubectl -n flux-system get kustomizations -o custom-columns=NAME:.metadata.name,AFTER:.spec.dependsOn"
+        ],
+        "needs": "S",
+        "category": "gitops",
         "since": "0.14.9",
         "until": None,
         "retired": False,

@@ -7,23 +7,34 @@
 """Objects that a person wrote: YAML and JSON files and folders, with the line of every field.
 
 Besides Kubernetes objects (also within a List) this reads the Helm values of MetalLB: a values file, an Argo CD Application or a
-Flux HelmRelease of the chart metallb. Templates of Helm or Jinja are no YAML and are named as unreadable.
+Flux HelmRelease of the chart metallb, and what says in which order all that is applied (see _order). Templates of Jinja are no YAML and
+are named as unreadable; templates of a Helm chart are passed over.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import Object, as_dict, as_text, metadata_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._model import Object, as_dict, as_list, as_text, metadata_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._order import (
+    Place,
+    Plan,
+    Repository,
+    application_values,
+    wanted,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import PLURALS, WRITTEN, Source
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _KINDS = frozenset(kind for kind, plural in PLURALS.items() if plural in WRITTEN)
 # Folders that hold no manifests of the user's own.
 _SKIPPED = frozenset([".git", ".github", "node_modules", "__pycache__", ".venv"])
+# Kustomize reads these by their name; the kind may be left out.
+_KUSTOMIZE = frozenset(["kustomization.yaml", "kustomization.yml"])
 # A values file of MetalLB's chart has at least one of these at its top, with these below.
 _VALUES = {"speaker": ("ignoreExcludeLB", "frr", "memberlist", "secretName", "tolerations"), "frrk8s": ("enabled",)}
 
@@ -34,13 +45,17 @@ class ManifestError(Exception):
 
 @dataclass
 class Manifests:
-    """What was found: objects that are judged, where they stand, settings out of Helm values, and what was passed over."""
+    """What was found: objects that are judged, where they stand, settings out of Helm values, what was passed over, and the order in
+    which Argo CD or Flux apply all that.
+    """
 
     objects: list[Object] = field(default_factory=list)
     sources: dict[tuple[str, str, str], Source] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    repository: Repository = field(default_factory=Repository)
+    plan: Plan = field(default_factory=Plan)
 
 
 def read(paths: Iterable[str], namespace: str, yaml: Any) -> Manifests:
@@ -51,15 +66,38 @@ def read(paths: Iterable[str], namespace: str, yaml: Any) -> Manifests:
     """
     found = Manifests()
     for path in paths:
-        files = list(_files(path))
+        files = list(_files(path, found))
         if not files:
             raise ManifestError(f"{path} holds no manifest: no file in it ends in {', '.join(SUFFIXES)}.")
         for name in files:
-            _read_file(name, namespace, found, yaml)
+            _read_text(name, _text_of(name), namespace, found, yaml)
+    found.plan = found.repository.plan(yaml)
     return found
 
 
-def _files(path: str) -> Iterator[str]:
+def read_repository(top: str, texts: Mapping[str, str | None], namespace: str, yaml: Any) -> Manifests:
+    """A repository as it will be: all below top, with these texts (or, for None, without these files) by path within it.
+
+    top may be empty; then there are only the texts. A file that is no YAML and none of these is passed over with a note, for it may
+    be anything. Raises ManifestError for one of the texts.
+    """
+    found = Manifests()
+    names = {os.path.relpath(one, top) for one in _files(top, found)} if top and os.path.isdir(top) else set()
+    for name in sorted(names | texts.keys()):
+        path = os.path.join(top, name)
+        text = texts.get(name)
+        if text is not None:
+            _read_text(path, text, namespace, found, yaml)
+        elif name not in texts:
+            try:
+                _read_text(path, _text_of(path), namespace, found, yaml)
+            except ManifestError as why:
+                found.notes.append(f"Not judged: {why}")
+    found.plan = found.repository.plan(yaml)
+    return found
+
+
+def _files(path: str, found: Manifests) -> Iterator[str]:
     if not os.path.exists(path):
         raise ManifestError(f"{path} does not exist.")
     if not os.path.isdir(path):
@@ -67,22 +105,29 @@ def _files(path: str) -> Iterator[str]:
         return
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(one for one in folders if one not in _SKIPPED)
+        if "Chart.yaml" in names and "templates" in folders:
+            folders.remove("templates")
+            found.notes.append(
+                f"Not judged: {os.path.join(folder, 'templates')} holds templates of a Helm chart; helm template renders them."
+            )
         for name in sorted(names):
             if name.endswith(SUFFIXES):
                 yield os.path.join(folder, name)
 
 
-def _read_file(path: str, namespace: str, found: Manifests, yaml: Any) -> None:
+def _text_of(path: str) -> str:
     try:
         with open(path, "rb") as stream:
-            data = stream.read()
+            return stream.read().decode("utf-8-sig")
     except OSError as error:
         raise ManifestError(f"{path} cannot be read: {error.strerror}.") from error
-    found.files.append(path)
-    try:
-        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path} is no text in UTF-8.") from error
+
+
+def _read_text(path: str, text: str, namespace: str, found: Manifests, yaml: Any) -> None:
+    found.files.append(path)
+    found.repository.files.append(_absolute(path))
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         while loader.check_node():
@@ -120,6 +165,12 @@ def _document(loader: Any, node: Any, path: str, namespace: str, found: Manifest
     if not isinstance(raw, dict):
         raise ManifestError(f"{path}, line {line}: a manifest is a dictionary, and this is a {type(raw).__name__}.")
     kind = as_text(raw.get("kind"))
+    if os.path.basename(path) == "Chart.yaml" and not kind:
+        return
+    if os.path.basename(path) in _KUSTOMIZE and "kustomize.toolkit" not in as_text(raw.get("apiVersion")):
+        named = [as_text(one) for key in ("resources", "components", "bases") for one in as_list(raw.get(key))]
+        found.repository.kustomize[os.path.dirname(_absolute(path)).replace(os.sep, "/")] = named
+        return
     if not kind:
         settings = _settings(raw)
         if settings:
@@ -127,8 +178,12 @@ def _document(loader: Any, node: Any, path: str, namespace: str, found: Manifest
         elif "apiVersion" in raw:
             raise ManifestError(f"{path}, line {line}: the object has no kind.")
         return
-    if kind in ("Application", "HelmRelease"):
-        settings = _chart_settings(kind, raw, yaml)
+    if wanted(raw):
+        metadata = metadata_of(raw)
+        key = (kind, as_text(metadata.get("namespace")), as_text(metadata.get("name")))
+        found.sources[key] = Source(path, line, dict(_lines(node, "", yaml)))
+        found.repository.places.append(_place(raw, path))
+        settings = _chart_settings(kind, raw, yaml) if kind in ("Application", "HelmRelease") else {}
         if settings:
             found.settings.update(settings, file=path)
         return
@@ -153,6 +208,27 @@ def _document(loader: Any, node: Any, path: str, namespace: str, found: Manifest
         )
     found.sources[key] = Source(path, line, dict(_lines(node, "", yaml)))
     found.objects.append(obj)
+    found.repository.places.append(_place(obj, path))
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path).replace(os.sep, "/")
+
+
+def _place(obj: Object, path: str) -> Place:
+    full = os.path.abspath(path)
+    return Place(obj, _absolute(path), _top(os.path.dirname(full)).replace(os.sep, "/"))
+
+
+@functools.lru_cache(maxsize=1000)
+def _top(folder: str) -> str:
+    """Top of the working copy that a folder lies in; "" where it lies in none."""
+    while not os.path.exists(os.path.join(folder, ".git")):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return ""
+        folder = above
+    return folder
 
 
 def _kind_of(node: Any) -> str:
@@ -205,15 +281,6 @@ def _chart_settings(kind: str, obj: Object, yaml: Any) -> Object:
     found: Object = {}
     several = spec.get("sources")
     for source in several if isinstance(several, list) else [spec.get("source")]:
-        source = as_dict(source)
-        if source.get("chart") != "metallb":
-            continue
-        helm = as_dict(source.get("helm"))
-        given: Any = helm.get("valuesObject")
-        if given is None and isinstance(helm.get("values"), str):
-            try:
-                given = yaml.safe_load(helm["values"])
-            except yaml.YAMLError:
-                continue
-        found.update(_settings(as_dict(given)))
+        if as_dict(source).get("chart") == "metallb":
+            found.update(_settings(application_values(as_dict(as_dict(source).get("helm")), yaml)))
     return found

@@ -54,6 +54,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model import (
     component_of,
     metadata_of,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._order import Plan
 
 if TYPE_CHECKING:
     from ansible_collections.l2ops.metallb.plugins.module_utils._kube import ApiError, Kube, ListOutcome, ListRequest
@@ -131,7 +132,8 @@ class Snapshot:
 
     objects maps plural kinds to raw objects; missing maps kinds that could not be looked at to the reason. namespace is
     MetalLB's. taken is seconds since 1970. settings are what Helm values on disk say (see _manifests). planned are services that
-    were laid over a cluster which does not have them yet: no controller has seen them.
+    were laid over a cluster which does not have them yet: no controller has seen them. plan is the order in which Argo CD or Flux
+    apply what was written.
     """
 
     objects: Mapping[str, Sequence[Object]]
@@ -141,6 +143,7 @@ class Snapshot:
     sources: Mapping[tuple[str, str, str], Source] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     planned: frozenset[Key] = frozenset()
+    plan: Plan = field(default_factory=Plan)
 
     # -- making ---------------------------------------------------------------------------------------------------
 
@@ -171,6 +174,7 @@ class Snapshot:
         sources: Mapping[tuple[str, str, str], Source] | None = None,
         settings: Mapping[str, Any] | None = None,
         replace_kinds: Iterable[str] = (),
+        plan: Plan | None = None,
     ) -> Snapshot:
         """The same cluster as if these objects were applied to it: one of the same kind, namespace and name is replaced.
 
@@ -216,6 +220,7 @@ class Snapshot:
             sources={**self.sources, **(sources or {})},
             settings={**self.settings, **(settings or {})},
             planned=frozenset(planned),
+            plan=plan or self.plan,
         )
 
     def has(self, *plurals: str) -> bool:
@@ -512,12 +517,13 @@ def written(
     sources: Mapping[tuple[str, str, str], Source] | None = None,
     settings: Mapping[str, Any] | None = None,
     namespace: str = DEFAULT_NAMESPACE,
+    plan: Plan | None = None,
 ) -> Snapshot:
     """A snapshot of what a person wrote and nothing else."""
     empty = Snapshot.from_objects({}, dict.fromkeys(KINDS, NOT_WRITTEN), namespace=namespace)
     # Nothing but what was written exists, so a kind of which nothing was written has no objects.
     objects = list(objects)
-    return empty.overlay(objects, sources, settings)
+    return empty.overlay(objects, sources, settings, plan=plan)
 
 
 _FILLED_IN = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "externalTrafficPolicy", "loadBalancerClass")

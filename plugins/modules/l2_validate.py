@@ -12,7 +12,7 @@ module: l2_validate
 short_description: Judge a MetalLB layer 2 set-up, running or not yet applied
 version_added: 1.0.0
 description:
-  - Applies all rules of this collection (findings MLB1xx to MLB6xx) to a live cluster, to a saved snapshot, to manifests on
+  - Applies all rules of this collection (findings MLB1xx to MLB7xx) to a live cluster, to a saved snapshot, to manifests on
     disk, or to pools, advertisements and services given as options; the latter two alone, or as if they were applied
     to the cluster or snapshot.
   - A rule that could not look says so in RV(checks) and is never taken for passed.
@@ -41,6 +41,8 @@ options:
       - Files and folders with manifests, in YAML (several documents per file) or JSON. IPAddressPools, L2Advertisements,
         BGPAdvertisements, BGPPeers and Services are judged; other kinds are passed over.
       - Helm values of MetalLB are heeded, too, in a values file, an Argo CD Application or a Flux HelmRelease.
+      - So is the order in which Argo CD (sync waves) or Flux (C(dependsOn)) apply them (MLB7xx). Give the whole repository for that,
+        with Applications and Kustomizations.
       - Findings about these objects carry RV(findings[].file) and RV(findings[].line).
     type: list
     elements: path
@@ -476,7 +478,8 @@ def main() -> None:
         found = None
         if against == "nothing":
             found = given(module, params["namespace"] or DEFAULT_NAMESPACE)
-            base = written(found.objects, found.sources, found.settings, params["namespace"] or DEFAULT_NAMESPACE)
+            home = params["namespace"] or DEFAULT_NAMESPACE
+            base = written(found.objects, found.sources, found.settings, home, found.plan)
 
             def take():
                 return base
@@ -490,10 +493,10 @@ def main() -> None:
                 snapshot = look()
                 if found is None:
                     found = given(module, params["namespace"] or snapshot.namespace)
-                if not found.objects and not found.settings:
+                if not found.objects and not found.settings and not found.plan.steps:
                     return snapshot
                 kinds = {PLURALS[one["kind"]] for one in found.objects} - {"services"} if params["prune"] else ()
-                return snapshot.overlay(found.objects, found.sources, found.settings, kinds)
+                return snapshot.overlay(found.objects, found.sources, found.settings, kinds, found.plan)
 
         context, verdict = judged(take, options, seconds)
     for note in (*notes, *verdict.notes, *found.notes):

@@ -34,6 +34,7 @@ CATEGORIES = {
     "advertisements": "Advertisements",
     "services": "Services",
     "wire": "The wire, seen from a host on the LAN",
+    "gitops": "GitOps: the order in which Argo CD or Flux apply it",
 }
 NEEDS = {
     "S": "what somebody wrote (manifests, variables)",

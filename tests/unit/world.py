@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._election import predictions
+from ansible_collections.l2ops.metallb.plugins.module_utils._order import Plan
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import Snapshot
 
 Object = dict[str, Any]
@@ -67,6 +69,7 @@ class World:
         }
         self.missing: dict[str, str] = {}
         self.write_statuses = True
+        self.plan = Plan()
         self._metallb()
         for number, name in enumerate(("cp-1", "cp-2", "cp-3"), 11):
             node = self.add_node(name, f"192.168.7.{number}")
@@ -373,14 +376,14 @@ class World:
         self.get("nodes", node)["status"]["conditions"] = [condition("Ready", "Unknown", reason="NodeStatusUnknown")]
 
     def snapshot(self) -> Snapshot:
-        made = Snapshot.from_objects(copy.deepcopy(self.objects), self.missing, taken=TAKEN)
+        made = replace(Snapshot.from_objects(copy.deepcopy(self.objects), self.missing, taken=TAKEN), plan=self.plan)
         if not self.write_statuses or "servicel2statuses" not in self.objects:
             return made
         objects = copy.deepcopy(self.objects)
         for (namespace, name), node in predictions(made).items():
             if node is not None:
                 objects["servicel2statuses"].append(l2_status(f"{namespace}/{name}", node))
-        return Snapshot.from_objects(objects, self.missing, taken=TAKEN)
+        return replace(Snapshot.from_objects(objects, self.missing, taken=TAKEN), plan=self.plan)
 
 
 def l2_status(path: str, node: str, label: str | None = None) -> Object:

@@ -29,6 +29,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._findings import (
 from ansible_collections.l2ops.metallb.plugins.module_utils._model import as_dict, as_text, metadata_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules import (
     advertisements,
+    gitops,
     install,
     nodes,
     pools,
@@ -59,6 +60,7 @@ RULES: tuple[Judge, ...] = (
     *advertisements.RULES,
     *services.RULES,
     *wire.RULES,
+    *gitops.RULES,
 )
 
 # Mismatches that a change of a node, pod or endpoint makes for a moment.
@@ -174,6 +176,8 @@ def _ignoring(snapshot: Snapshot) -> dict[tuple[str, str, str], str]:
                 if plural in ("ipaddresspools", "l2advertisements"):
                     namespace = namespace or snapshot.namespace
                 found[(KINDS[plural], namespace, as_text(metadata.get("name")))] = as_text(text)
+        # Applications and the like are in no snapshot.
+        found.update({step.ref: step.ignored for step in snapshot.plan.steps if step.ignored})
         cache["_ignoring"] = found
     return found
 

@@ -80,6 +80,11 @@ MLB607 stale-announcement
 MLB608 probe-not-on-link
 MLB609 broadcast-lost
 MLB610 one-node-twice
+MLB701 wave-before-kind
+MLB702 wave-before-pool
+MLB703 waves-do-not-wait
+MLB704 kind-checked-before-sync
+MLB705 dependency-never-ready
 """
 FIELDS = {
     "slug": str,
@@ -95,7 +100,15 @@ FIELDS = {
     "until": (str, type(None)),
     "retired": bool,
 }
-CATEGORIES = {"1": "install", "2": "nodes", "3": "pools", "4": "advertisements", "5": "services", "6": "wire"}
+CATEGORIES = {
+    "1": "install",
+    "2": "nodes",
+    "3": "pools",
+    "4": "advertisements",
+    "5": "services",
+    "6": "wire",
+    "7": "gitops",
+}
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +141,7 @@ def test_catalogue_is_a_literal():
 @pytest.mark.parametrize("code", CATALOGUE)
 def test_entry(code):
     entry = CATALOGUE[code]
-    assert re.fullmatch(r"MLB[1-6]\d\d", code)
+    assert re.fullmatch(r"MLB[1-7]\d\d", code)
     assert set(entry) == set(FIELDS)
     for name, kind in FIELDS.items():
         assert isinstance(entry[name], kind), name

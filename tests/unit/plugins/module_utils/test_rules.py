@@ -11,6 +11,15 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._order import (
+    ADVERTISEMENT,
+    KINDS,
+    POOL,
+    SERVICE,
+    Plan,
+    Step,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import RULES, Options, judge
 from ansible_collections.l2ops.metallb.tests.unit.world import (
     EXCLUDE,
@@ -1260,6 +1269,206 @@ on_ports(
     says="every service",
 )
 on_ports("answers", None, ("default/my-nginx", NGINX, 80, ""))
+
+
+# -- MLB7xx -----------------------------------------------------------------------------------------------------------
+
+ARGO, FLUX = "argocd", "flux-system"
+ROOT = Ref("Application", ARGO, "infrastructure")
+CHART = Ref("Application", ARGO, "metallb-helm")
+THINGS = {
+    "pool": (Ref("IPAddressPool", HOME, "main-pool"), POOL),
+    "advertisement": (Ref("L2Advertisement", HOME, "l2-adv"), ADVERTISEMENT),
+    "service": (Ref("Service", "traefik", "traefik"), SERVICE),
+    "chart": (CHART, KINDS),
+    "traefik": (Ref("Application", ARGO, "traefik-helm"), SERVICE),
+}
+
+
+def waves(world: World, within: Ref | None = ROOT, health: str = "seen", tolerant: bool = True, **given: int) -> None:
+    """One sync of Argo CD with these things in these waves, and the Application that syncs them."""
+    steps = [Step(ROOT)] if within else []
+    for name, wave in given.items():
+        ref, brings = THINGS[name]
+        steps.append(Step(ref, frozenset([brings]), within, wave, wave is not None, tolerant=tolerant))
+    world.plan = Plan(tuple(steps), health)
+
+
+def flux(world: World, *more: Step, wait: bool = True, config_after: tuple[str, ...] = ("metallb",)) -> None:
+    """Kustomizations metallb, with the chart, and config, with pool and advertisement."""
+
+    def names(*after: str) -> tuple[Ref, ...]:
+        return tuple(Ref("Kustomization", FLUX, name) for name in after)
+
+    chart, config = names("metallb", "config")
+    world.plan = Plan(
+        (
+            Step(chart, waits=wait),
+            Step(config, after=names(*config_after), waits=True),
+            Step(Ref("HelmRelease", HOME, "metallb"), frozenset([KINDS]), chart),
+            Step(THINGS["pool"][0], frozenset([POOL]), config),
+            Step(THINGS["advertisement"][0], frozenset([ADVERTISEMENT]), config),
+            *more,
+        )
+    )
+
+
+@bad("MLB701", "metallb-system/main-pool", says="in wave -1")
+def pool_before_the_chart(world):
+    waves(world, chart=0, pool=-1, advertisement=2)
+
+
+@bad("MLB701", "metallb-system/l2-adv", says="in wave 1")
+def advertisement_in_the_wave_of_the_chart(world):
+    waves(world, chart=1, pool=2, advertisement=1)
+
+
+@bad("MLB701", "metallb-system/main-pool", says="same Flux Kustomization")
+def pool_beside_its_helm_release(world):
+    flux(world)
+    steps = [one for one in world.plan.steps if one.ref.kind != "IPAddressPool"]
+    chart = next(one for one in steps if KINDS in one.brings)
+    world.plan = Plan((*steps, Step(THINGS["pool"][0], frozenset([POOL]), chart.scope)))
+
+
+@bad("MLB701", "metallb-system/main-pool", severity="warning", says="nothing makes Flux")
+def kustomization_without_depends_on(world):
+    flux(world, config_after=())
+
+
+@bad("MLB701", "metallb-system/main-pool", severity="warning", says="not when it is installed")
+def kustomization_that_does_not_wait(world):
+    flux(world, wait=False)
+
+
+@good("MLB701")
+def waves_of_the_source_document(world):
+    waves(world, chart=0, pool=1, advertisement=2, traefik=3, service=4)
+
+
+@good("MLB701")
+def flux_in_order(world):
+    flux(world)
+
+
+@good("MLB701")
+def pool_in_another_sync_than_the_chart(world):
+    """The pool is in an Application of its own, whose waves are compared with nothing outside."""
+    own = Ref("Application", ARGO, "metallb-config")
+    pool_step = Step(THINGS["pool"][0], frozenset([POOL]), own, -5, True)
+    chart = Step(CHART, frozenset([KINDS]), ROOT, 0, True)
+    world.plan = Plan((Step(ROOT), chart, Step(own, frozenset(), ROOT, 1, True), pool_step), "seen")
+
+
+@good("MLB701")
+def pools_without_waves_that_no_application_among_the_files_holds(world):
+    pool_step = Step(THINGS["pool"][0], frozenset([POOL]))
+    world.plan = Plan((Step(CHART, frozenset([KINDS]), None, 0, True), pool_step), "seen")
+
+
+@good("MLB701")
+def pool_in_the_wave_of_a_plain_crd(world):
+    crd = Step(Ref("CustomResourceDefinition", "", "ipaddresspools.metallb.io"), frozenset([KINDS]), ROOT)
+    world.plan = Plan((Step(ROOT), crd, Step(THINGS["pool"][0], frozenset([POOL]), ROOT)), "seen")
+
+
+@bad("MLB702", "traefik/traefik", says="a pool comes in wave 3")
+def service_before_its_pool(world):
+    waves(world, chart=0, service=2, pool=3, advertisement=4)
+
+
+@bad("MLB702", "argocd/traefik-helm", severity="warning", says="nobody announces it")
+def chart_with_a_service_before_the_advertisement(world):
+    waves(world, chart=0, pool=1, traefik=1, advertisement=2)
+
+
+@bad("MLB702", "traefik/traefik", severity="warning", says="waits for Kustomization")
+def flux_makes_the_advertisement_wait_for_the_service(world):
+    apps = Ref("Kustomization", FLUX, "apps")
+    service = Step(THINGS["service"][0], frozenset([SERVICE]), apps)
+    flux(world, Step(apps, waits=True), service, config_after=("metallb", "apps"))
+
+
+@good("MLB702")
+def service_in_the_wave_of_pool_and_advertisement(world):
+    waves(world, chart=0, pool=1, advertisement=1, service=1)
+
+
+@good("MLB702")
+def a_second_pool_comes_later(world):
+    waves(world, chart=0, pool=1, advertisement=2, service=3)
+    late = Step(Ref("IPAddressPool", HOME, "later"), frozenset([POOL]), ROOT, 9, True)
+    world.plan = Plan((*world.plan.steps, late), "seen")
+
+
+@good("MLB702")
+def service_of_another_load_balancer(world):
+    world.get("services", "traefik")["spec"]["loadBalancerClass"] = "example.org/other"
+    waves(world, chart=0, service=0, pool=1, advertisement=2)
+
+
+@good("MLB702")
+def flux_applies_services_whenever_it_likes(world):
+    flux(world, Step(Ref("Kustomization", FLUX, "apps")), Step(THINGS["service"][0], frozenset([SERVICE])))
+
+
+@bad("MLB703", "argocd/metallb-helm", says="the argocd-cm among the files does not")
+def argocd_cm_without_health_of_applications(world):
+    waves(world, health="lacking", chart=0, pool=1, advertisement=2)
+
+
+@bad("MLB703", "argocd/metallb-helm", severity="info", says="no argocd-cm is among the files")
+def no_argocd_cm_among_the_files(world):
+    waves(world, health="", chart=0, pool=1, advertisement=2)
+
+
+@good("MLB703")
+def argocd_cm_with_health_of_applications(world):
+    waves(world, chart=0, pool=1, advertisement=2)
+
+
+@good("MLB703")
+def nothing_comes_after_the_chart(world):
+    waves(world, health="", chart=0)
+
+
+@bad("MLB704", "metallb-system/main-pool", says="the whole sync is refused")
+def pool_without_skip_dry_run(world):
+    waves(world, tolerant=False, chart=0, pool=1, advertisement=2)
+
+
+@bad("MLB704", "metallb-system/main-pool", severity="info", says="if one Application syncs both")
+def pool_without_skip_dry_run_in_whatever_syncs_it(world):
+    waves(world, within=None, tolerant=False, chart=0, pool=1, advertisement=2)
+
+
+@good("MLB704")
+def pool_with_skip_dry_run(world):
+    waves(world, chart=0, pool=1, advertisement=2)
+
+
+@good("MLB704")
+def pool_beside_a_plain_crd(world):
+    crd = Step(Ref("CustomResourceDefinition", "", "ipaddresspools.metallb.io"), frozenset([KINDS]), ROOT)
+    world.plan = Plan((Step(ROOT), crd, Step(THINGS["pool"][0], frozenset([POOL]), ROOT, 1, True)), "seen")
+
+
+@bad("MLB705", "flux-system/config", says="config waits for")
+def kustomizations_in_a_circle(world):
+    flux(world)
+    steps = [one for one in world.plan.steps if one.ref.name != "metallb" or one.ref.kind != "Kustomization"]
+    config = Ref("Kustomization", FLUX, "config")
+    world.plan = Plan((*steps, Step(Ref("Kustomization", FLUX, "metallb"), after=(config,), waits=True)))
+
+
+@bad("MLB705", "flux-system/config", severity="warning", says="did you mean metallb?")
+def dependency_misspelt(world):
+    flux(world, config_after=("metalb",))
+
+
+@good("MLB705")
+def dependency_of_another_repository(world):
+    flux(world, config_after=("metallb", "cert-manager"))
 
 
 # -- the grid ---------------------------------------------------------------------------------------------------------

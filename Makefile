@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The lab's shape: LAB_WORKERS, LAB_CONTROL_PLANES, LAB_DUAL_STACK, LAB_SUBNET, LAB_IMAGES, LAB_ENGINE (docs/lab.md).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix test-awx bench
+.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix test-awx lab-talos lab-talos-down test-talos bench
 PYTHON ?= python3
 LAB := $(PYTHON) tests/lab/lab.py
-export LAB_WORKERS LAB_CONTROL_PLANES LAB_DUAL_STACK LAB_SUBNET LAB_IMAGES LAB_ENGINE LAB_INSTALL LAB_CLUSTER
+export LAB_WORKERS LAB_CONTROL_PLANES LAB_DUAL_STACK LAB_SUBNET LAB_IMAGES LAB_ENGINE LAB_INSTALL LAB_CLUSTER LAB_TALOS_SUBNET LAB_TALOS_WORKERS
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,15 @@ test-matrix: ## sanity and unit tests on every supported ansible-core
 
 test-awx: ## job templates, surveys and credentials as AWX uses them, against the lab and a stand-in for its API
 	@$(PYTHON) tests/awx/run.py
+
+lab-talos: ## a second lab of real Talos nodes, beside the first
+	@$(PYTHON) tests/lab/talos.py up
+
+lab-talos-down: ## take the Talos lab down; what was built stays in .lab
+	@$(PYTHON) tests/lab/talos.py down
+
+test-talos: ## the source document's story on real Talos: the label comes back, until the machine configuration loses it
+	@$(PYTHON) tests/lab/talos.py test
 
 bench: ## how fast core and sweep are, beside other tools: minutes; with the lab's speakers where it stands
 	@$(PYTHON) tests/bench/run.py

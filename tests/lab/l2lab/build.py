@@ -77,6 +77,7 @@ class GoModule:
     programs: dict[str, str]
     stamps: tuple[str, ...] = ()
     usual: str = ""
+    tags: str = ""
 
     @property
     def source(self) -> Path:
@@ -173,7 +174,8 @@ def go_version() -> str:
 
 
 def module_key(module: GoModule, version: str) -> str:
-    return digest(version, module.source, module.programs, module.stamps, go_env()["GOFLAGS"])
+    tags = [module.tags] if module.tags else []
+    return digest(version, module.source, module.programs, module.stamps, go_env()["GOFLAGS"], *tags)
 
 
 def build_go(module: GoModule, version: str) -> str:
@@ -190,14 +192,14 @@ def build_go(module: GoModule, version: str) -> str:
         }
         if named:
             run(
-                ["go", "build", "-ldflags", flags, "-o", f"{BIN}/", *named.values()],
+                ["go", "build", "-tags", module.tags, "-ldflags", flags, "-o", f"{BIN}/", *named.values()],
                 log=log,
                 env=go_env(),
                 cwd=module.source,
             )
         for program in module.programs.keys() - named.keys():
             run(
-                ["go", "build", "-ldflags", flags, "-o", BIN / program, module.programs[program]],
+                ["go", "build", "-tags", module.tags, "-ldflags", flags, "-o", BIN / program, module.programs[program]],
                 log=log,
                 env=go_env(),
                 cwd=module.source,

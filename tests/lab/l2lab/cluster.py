@@ -231,14 +231,16 @@ def ssh_options() -> list[str]:
     ]  # fmt: skip
 
 
-def write_files(settings: Settings, engine: Engine, chart: Path | None) -> None:
-    """.lab/inventory.yml and .lab/env.sh."""
+def write_files(
+    settings: Settings, engine: Engine, chart: Path | None, context: str = "", more: dict[str, Any] | None = None
+) -> None:
+    """.lab/inventory.yml and .lab/env.sh; `more` are variables of the cluster's host."""
     python = STATE / "venv" / "main" / "bin"
     cluster: dict[str, Any] = {
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
         "metallb_kubeconfig": str(KUBECONFIG),
-        "metallb_context": f"kind-{settings.cluster}",
+        "metallb_context": context or f"kind-{settings.cluster}",
         "metallb_helm_binary": str(BIN / "helm"),
         "metallb_version": METALLB.lstrip("v"),
         "metallb_pool_addresses": settings.pool,
@@ -257,6 +259,7 @@ def write_files(settings: Settings, engine: Engine, chart: Path | None) -> None:
             },
         ],
     }
+    cluster.update(more or {})
     if chart is not None:
         cluster["metallb_chart_ref"] = str(chart)
     probe = {
@@ -323,8 +326,8 @@ def down(settings: Settings, engine: Engine, quiet: bool = False) -> None:
         )
 
 
-def services(settings: Settings) -> None:
-    """The source document's services, as real pods behind them."""
+def demo_certificate() -> Path:
+    """The folder with tls.crt and tls.key of the demo services, made once for each lab."""
     certificate = RUN / "tls"
     if not (certificate / "tls.crt").exists():
         certificate.mkdir(parents=True, exist_ok=True)
@@ -333,14 +336,25 @@ def services(settings: Settings) -> None:
              "-keyout", certificate / "tls.key", "-out", certificate / "tls.crt", "-subj", "/CN=traefik.lab.invalid"],
             log=LOGS / "services.log",
         )  # fmt: skip
+    return certificate
+
+
+def demo_manifests(settings: Settings) -> str:
+    """The demo services and the pods behind them, with this lab's addresses."""
+    text = (LAB_SOURCE / "manifests" / "services.yml").read_text(encoding="utf-8")
+    for name, facts in settings.services.items():
+        text = text.replace(f"ADDRESS({name})", facts["address"])
+    return text
+
+
+def services(settings: Settings) -> None:
+    """The source document's services, as real pods behind them."""
+    certificate = demo_certificate()
     secret = kubectl(
         "create", "secret", "tls", "demo-tls", "-n", "traefik", "--dry-run=client", "-o", "yaml",
         f"--cert={certificate / 'tls.crt'}", f"--key={certificate / 'tls.key'}",
     )  # fmt: skip
-    text = (LAB_SOURCE / "manifests" / "services.yml").read_text(encoding="utf-8")
-    for name, facts in settings.services.items():
-        text = text.replace(f"ADDRESS({name})", facts["address"])
-    kubectl("apply", "-f", "-", stdin=text)
+    kubectl("apply", "-f", "-", stdin=demo_manifests(settings))
     kubectl("apply", "-f", "-", stdin=secret)
     for deployment in ("traefik/traefik", "default/my-nginx", "default/nginx"):
         namespace, name = deployment.split("/")

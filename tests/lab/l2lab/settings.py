@@ -17,9 +17,10 @@ ROOT = Path(__file__).resolve().parents[3]
 LAB_SOURCE = ROOT / "tests" / "lab"
 STATE = ROOT / ".lab"
 DEFAULT_CLUSTER = "l2ops"
+TALOS_CLUSTER = "talos"
 CLUSTER = os.environ.get("LAB_CLUSTER", "").strip() or DEFAULT_CLUSTER
 # Labs of other names stand side by side with the default one, and share what was built.
-RUN = STATE if CLUSTER == DEFAULT_CLUSTER else STATE / "clusters" / CLUSTER
+RUN = {DEFAULT_CLUSTER: STATE, TALOS_CLUSTER: STATE / "talos"}.get(CLUSTER, STATE / "clusters" / CLUSTER)
 
 KUBERNETES = "v1.34.2"
 ETCD = "3.6.5-0"

@@ -16,7 +16,7 @@ description:
     announce nothing from a node that carries it, whatever its value, also the empty one, unless they are told to ignore
     it. Kubeadm and Talos put it on control planes.
   - Reads all nodes by one call, changes those that need it side by side, and sends nothing when nothing is to do.
-  - Every change applies only to the very node and value that were read. What was changed meanwhile is read again. A
+  - Every change applies only to the very node that was read, as it was read. What was changed meanwhile is read again. A
     node that vanished meanwhile is no error.
   - Any other label of nodes can be handled likewise.
 author:
@@ -321,12 +321,11 @@ class Task:
                     change = decide(node, self.state, self.value)
                     if change is None:
                         return "settled"
-                self.kube.patch(path, patch_of(change, self.key), patch_type="json", metadata_only=True)
+                self.kube.patch(path, patch_of(change, self.key), patch_type="strategic", metadata_only=True)
             except ApiError as error:
                 if error.status == 404:
                     return "vanished"
-                # 422 is how the API server says that a test in a JSON patch failed.
-                if error.status in (409, 422):
+                if error.status == 409:
                     last = str(error)
                     continue
                 if error.kind_of_failure in ("forbidden", "unauthorized", "unreachable", "tls"):
@@ -334,7 +333,7 @@ class Task:
                 return str(error)
             self.removed_at[first.node.name] = time.monotonic()
             return "changed"
-        return f"after {PATCH_TRIES} tries, as if somebody else changed its label all the time: {last}"
+        return f"after {PATCH_TRIES} tries, as if somebody else wrote to it all the time: {last}"
 
     def hold(self, seconds: int) -> None:
         """Watch whether the label comes back, and take it off once more where it does."""

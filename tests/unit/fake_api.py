@@ -304,7 +304,8 @@ class FakeApi:
 
     @staticmethod
     def _patched(obj: Object, content_type: str, patch: Any) -> Object:
-        if content_type == "application/merge-patch+json":
+        # Of what is sent here, a strategic merge patch does the same: maps, and no list that has a key of its own.
+        if content_type in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
             merged = _merge(obj, patch)
             assert isinstance(merged, dict)
             return merged

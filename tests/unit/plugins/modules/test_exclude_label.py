@@ -128,34 +128,48 @@ def test_wrong_arguments_are_refused_before_any_request(api, wrong):
     assert not api.requests
 
 
+def meddle(api, act, times=1):
+    """After a look at nodes, somebody else is quicker than what follows from it."""
+    real = api.answer
+    left = [times]
+
+    def answer(method, *request):
+        seen = real(method, *request)
+        if method == "GET" and left[0]:
+            left[0] -= 1
+            act()
+        return seen
+
+    api.answer = answer
+
+
+def change(api, **labels):
+    def write(node):
+        for key, text in labels.items():
+            node["metadata"]["labels"][EXCLUDE_LABEL if key == "label" else key] = text
+
+    return lambda: api.write("nodes", "a", write)
+
+
 def test_a_value_changed_meanwhile_is_read_again(api):
     add(api, "a")
-    real = api._patched
-    meddled = []
-
-    def patched(obj, content_type, patch):
-        if not meddled:
-            meddled.append(1)
-            api.write("nodes", "a", lambda node: node["metadata"]["labels"].update({EXCLUDE_LABEL: "other"}))
-            obj = api.get("nodes", "a")
-        return real(obj, content_type, patch)
-
-    api._patched = patched
+    meddle(api, change(api, label="other"))
     assert call(api)["changed_nodes"] == ["a"]
     assert labels(api) == {"a": None}
+    assert len(api.sent("PATCH")) == 2
+
+
+def test_a_value_set_meanwhile_is_not_lost(api):
+    """state=present without a value leaves one that is there, also one that came after the list."""
+    add(api, "a", value=None)
+    meddle(api, change(api, label="theirs"))
+    assert call(api, state="present", nodes=["a"])["changed_nodes"] == []
+    assert labels(api) == {"a": "theirs"}
 
 
 def test_who_was_quicker_is_no_error(api):
     add(api, "a", "b")
-    real = api._patched
-
-    def patched(obj, content_type, patch):
-        if obj["metadata"]["name"] == "a":
-            api.write("nodes", "a", lambda node: node["metadata"]["labels"].pop(EXCLUDE_LABEL, None))
-            obj = api.get("nodes", "a")
-        return real(obj, content_type, patch)
-
-    api._patched = patched
+    meddle(api, lambda: api.write("nodes", "a", lambda node: node["metadata"]["labels"].pop(EXCLUDE_LABEL)))
     result = call(api)
     assert not result["failed"] and result["changed_nodes"] == ["b"]
 
@@ -170,57 +184,29 @@ def test_a_node_that_vanishes_is_no_error(api):
 
 def test_a_new_node_of_the_old_name_is_another_node(api):
     add(api, "a", "b")
-    real = api._patched
-
-    def patched(obj, content_type, patch):
-        if obj["metadata"]["name"] == "a" and obj["metadata"]["uid"] == old:
-            api.remove("nodes", "a")
-            add(api, "a", value="its own")
-            obj = api.get("nodes", "a")
-        return real(obj, content_type, patch)
-
-    old = api.get("nodes", "a")["metadata"]["uid"]
-    api._patched = patched
+    meddle(api, lambda: (api.remove("nodes", "a"), add(api, "a", value="its own")))
     result = call(api)
     assert result["vanished_nodes"] == ["a"] and result["changed_nodes"] == ["b"]
     assert labels(api) == {"a": "its own", "b": None}
 
 
-def meddle(api, change):
-    """After each look at nodes, somebody else is quicker than what follows from it."""
-    real = api.answer
-
-    def answer(method, *request):
-        seen = real(method, *request)
-        if method == "GET":
-            api.write("nodes", "a", change)
-        return seen
-
-    api.answer = answer
-
-
 def test_what_others_write_to_the_node_meanwhile_stays(api):
-    """A kubelet's heartbeat between the list and the patch: no conflict, and nothing of it lost."""
+    """A kubelet's heartbeat between the list and the patch: read again, and nothing of it lost."""
     add(api, "a")
-    meddle(api, lambda node: node["metadata"]["labels"].update(fresh="yes"))
+    meddle(api, change(api, fresh="yes"))
     assert call(api)["changed_nodes"] == ["a"]
     assert api.get("nodes", "a")["metadata"]["labels"] == {"kubernetes.io/os": "linux", "fresh": "yes"}
-    assert len(api.sent("PATCH")) == 1
+    assert len(api.sent("PATCH")) == 2
 
 
-def test_whose_label_changes_all_the_time_is_given_up_after_five_tries_and_named(api):
-    add(api, "a")
-    turn = []
-
-    def change(node):
-        turn.append(1)
-        node["metadata"]["labels"][EXCLUDE_LABEL] = str(len(turn))
-
-    meddle(api, change)
+def test_a_node_that_others_write_to_all_the_time_is_given_up_after_five_tries_and_named(api):
+    add(api, "a", "b")
+    meddle(api, change(api, label="again"), times=99)
     result = call(api)
     assert result["failed"] and [one["node"] for one in result["failed_nodes"]] == ["a"]
-    assert "a: after 5 tries, as if somebody else changed its label all the time" in result["msg"]
-    assert len(api.sent("PATCH")) == 5 and labels(api) == {"a": "5"}
+    assert "a: after 5 tries, as if somebody else wrote to it all the time" in result["msg"]
+    assert len([one for one in api.sent("PATCH") if one["path"].endswith("/a")]) == 5
+    assert labels(api) == {"a": "again", "b": None}
 
 
 def test_retry_after_is_waited_for(api):

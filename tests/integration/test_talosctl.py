@@ -4,14 +4,17 @@
 
 """What becomes of the exclude label under each way to patch it out, by the real talosctl over configurations of many versions.
 
-talosctl v1.12.0 knows no KubeNodeConfig, the document in which Talos 1.14 keeps labels, and no talosctl that does can be built from what
-the Go proxy gives out (v1.14.0-alpha.2 is the newest, and has none either). So what that document becomes is shown on the one document of
-v1.12.0 that is patched alike, a map in a document of its own (EthernetConfig), and the rows of Talos 1.14's own configurations are not here.
+The lab's talosctl is v1.12.0; TALOSCTL=PROGRAM names a newer one, whose own versions are then tested, too. v1.13.0 was. Talos 1.14 keeps
+labels in a document, KubeNodeConfig, that no talosctl knows which can be built from what the Go proxy gives out (of 1.14 that is
+v1.14.0-alpha.2, without it). So the rows of its configurations are skipped here, and what such a document becomes is shown on one of
+v1.12.0 that is patched alike, a map in a document of its own (EthernetConfig).
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,11 +26,25 @@ from ansible_collections.l2ops.metallb.plugins.modules import talos_exclude_labe
 from ansible_collections.l2ops.metallb.tests.unit import run_module
 
 KEY = "node.kubernetes.io/exclude-from-external-load-balancers"
-TALOSCTL = shutil.which("talosctl")
-VERSIONS = ["v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12"]
+TALOSCTL = os.environ.get("TALOSCTL") or shutil.which("talosctl")
+
+
+def minor():
+    """12 of a talosctl v1.12.0: it generates what that version and all before it generate."""
+    said = subprocess.run(
+        [TALOSCTL, "version", "--client", "--short"], text=True, capture_output=True, check=True
+    ).stdout
+    return int(re.search(r"v1\.(\d+)\.", said).group(1))
+
+
+NEWEST = minor() if TALOSCTL else 12
+VERSIONS = [f"v1.{number}" for number in range(7, min(NEWEST, 13) + 1)]
+# Whose configurations have a KubeNodeConfig.
+NEW_VERSIONS = [f"v1.{number}" for number in range(14, NEWEST + 1)]
 pytestmark = pytest.mark.skipif(not TALOSCTL, reason="no talosctl: make lab builds it")
 
 SET, DELETE = (json.dumps(one) for one in _talos.documents_of(_talos.MACHINE, KEY))
+NEW_SET, NEW_DELETE = (json.dumps(one) for one in _talos.documents_of(_talos.NODE_CONFIG, KEY))
 
 
 def run(*arguments):
@@ -101,7 +118,8 @@ def test_both_in_one_patch_leave_the_label_without_a_word(born, tmp_path, versio
 
 def test_json6902_is_refused_for_what_1_12_generates(born, tmp_path):
     remove = json.dumps([{"op": "remove", "path": f"/machine/nodeLabels/{KEY.replace('/', '~1')}"}])
-    assert "JSON6902 patches are not supported" in patch(born("v1.12", "controlplane"), tmp_path, remove)[0]
+    for version in VERSIONS[5:]:
+        assert "JSON6902 patches are not supported" in patch(born(version, "controlplane"), tmp_path, remove)[0]
     error, out = patch(born("v1.8", "controlplane"), tmp_path, remove)
     assert not error and not holds(out)
 
@@ -180,9 +198,29 @@ def test_where_the_document_is_not_the_pair_leaves_an_empty_one(born, tmp_path):
     assert not error and features(out) == {} and holds(out), "and the label under machine.nodeLabels stays"
 
 
+@pytest.mark.skipif(NEWEST >= 14, reason="this talosctl knows KubeNodeConfig")
 def test_a_talos_before_1_14_refuses_the_new_document(born, tmp_path):
-    new = [json.dumps(one) for one in _talos.documents_of(_talos.NODE_CONFIG, KEY)]
-    assert "not registered" in patch(born("v1.12", "controlplane"), tmp_path, *new)[0]
+    assert "not registered" in patch(born("v1.12", "controlplane"), tmp_path, NEW_SET, NEW_DELETE)[0]
+
+
+@pytest.mark.parametrize("version", NEW_VERSIONS)
+def test_configurations_of_1_14_lose_it_by_the_new_document_only(born, tmp_path, version):
+    config = born(version, "controlplane")
+    assert _talos.places(list(yaml.safe_load_all(config.read_text(encoding="utf-8"))), KEY) == [_talos.NODE_CONFIG]
+    error, out = patch(config, tmp_path, SET, DELETE)
+    assert not error and holds(out), "the old pair leaves the label without a word"
+    error, once = patch(config, tmp_path, NEW_SET, NEW_DELETE)
+    assert not error and not holds(once)
+    assert not patch(once, tmp_path, NEW_SET, NEW_DELETE)[0]
+    assert "lookup failed" in patch(once, tmp_path, NEW_DELETE)[0]
+
+
+@pytest.mark.parametrize("version", [*VERSIONS[5:], *NEW_VERSIONS] if NEW_VERSIONS else [])
+def test_a_talos_of_1_14_takes_both_pairs_whatever_the_cluster_was_born_with(born, tmp_path, version):
+    """As omni_exclude_label gives them from Talos 1.14 on."""
+    given = _talos.config_patches("mine", "mine-control-planes", KEY, (_talos.MACHINE, _talos.NODE_CONFIG))
+    error, out = patch(born(version, "controlplane"), tmp_path, *(one["spec"]["data"] for one in given))
+    assert not error and not holds(out)
 
 
 # -- the module, with a stand-in for nodes: a script that keeps a configuration and changes it by the real talosctl ------

@@ -220,6 +220,8 @@ class Omni:
         return found[0]
 
     def run(self) -> None:
+        if not self.cluster:
+            self.fail("The name of the cluster in Omni is wanted: cluster (role: metallb_omni_cluster).")
         clusters = self.get(_omni.CLUSTERS, self.cluster)
         if len(clusters) != 1:
             self.fail(f"Omni has no cluster {self.cluster}. See: omnictl get clusters.")

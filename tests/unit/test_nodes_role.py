@@ -132,3 +132,21 @@ def test_without_being_asked_to_omnictl_is_not_called(play, api, omni):
     status, text = play(metallb_omni_apply=False)
     assert status == 0 and "ConfigPatches.omni.sidero.dev" in text and "metallb_omni_apply" in text, text
     assert omni.calls() == []
+
+
+def test_an_owner_is_not_fought(play, api):
+    """Removed once, with hold twice; then the role stops, and says who owns the label and what cures it for good."""
+    add(api, "cp-1", owned=True)
+
+    def back(event, plural, obj):
+        if plural == "nodes" and event == "MODIFIED" and KEY not in obj["metadata"]["labels"]:
+            api.write("nodes", "cp-1", lambda node: node["metadata"]["labels"].update({KEY: ""}), manager="machined")
+
+    api.reaction = back
+    status, text = play(metallb_nodes_method="api", metallb_omni_apply=False)
+    assert status == 0 and len(api.sent("PATCH")) == 1, text
+    assert f"Talos owns the label {KEY} on cp-1" in text and "machine.nodeLabels" in text
+    api.requests.clear()
+    status, text = play(metallb_nodes_method="api", metallb_omni_apply=False, metallb_exclude_label_hold=20)
+    assert status != 0 and len(api.sent("PATCH")) == 2, text
+    assert "put back by machined" in text and "Not tried any further" in text and "$patch: delete" in text

@@ -205,6 +205,7 @@ def test_options_reach_omnictl(omni):
 def test_a_cluster_or_machine_set_that_is_not_there(omni):
     result = omni(cluster="nowhere")
     assert result["failed"] and "doesn't exist" in result["msg"] and "nowhere" in result["msg"]
+    assert "metallb_omni_cluster" in omni(cluster="")["msg"] and omni.calls() == []
     result = omni(machine_set="nobody")
     assert result["failed"] and "nobody" in result["msg"] and "home-control-planes, home-workers" in result["msg"]
     omni.holds(machine_sets=())

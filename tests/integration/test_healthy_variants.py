@@ -256,7 +256,12 @@ def test_another_installation_has_no_finding(live, tmp_path, version, objects, m
     assert not findings, told(findings)
     # Nothing was passed over but what only the wire, the user or a repository's files (MLB7xx) can know.
     skipped = {one["id"] for one in found["checks"] if one["result"] == "skipped"}
-    assert {one for one in skipped if not one.startswith(("MLB6", "MLB7"))} <= {"MLB302", "MLB310", "MLB405", "MLB406"}, skipped
+    assert {one for one in skipped if not one.startswith(("MLB6", "MLB7"))} <= {
+        "MLB302",
+        "MLB310",
+        "MLB405",
+        "MLB406",
+    }, skipped
 
 
 def test_what_the_chart_of_0_16_1_would_run_by_itself_is_named(live, tmp_path):

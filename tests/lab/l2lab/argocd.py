@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from . import build
-from .cluster import kind_env, kubectl, kubectl_json, wait_for
+from .cluster import demo_certificate, kind_env, kubectl, kubectl_json, wait_for
 from .host import Engine
 from .settings import BIN, CACHE, LAB_SOURCE, LOGS, METALLB, PUBLISHED_NODE_IMAGE, RUN, SHAPE, Settings
 from .ui import LabError, run, stage
@@ -27,18 +27,12 @@ TREE_PACKAGES = ["ca-certificates", "git", "gpg", "gpg-agent", "python3", "redis
 CALLED = ("application-controller", "applicationset-controller", "cmp-server", "k8s-auth", "repo-server")
 FILES = LAB_SOURCE / "files" / "argocd"
 NAMESPACE = "argocd"
+REPOS = "repos"
 REPOS_PORT = 30080
-# As Argo CD's documentation of app-of-apps has it, in few words: an Application is as healthy as its own status says. Without it Argo CD
-# takes every child Application for healthy the moment that it is created, and the next wave begins at once.
-APPLICATION_HEALTH = """\
-hs = {status = "Progressing", message = ""}
-if obj.status ~= nil and obj.status.health ~= nil then
-  hs.status = obj.status.health.status
-  hs.message = obj.status.health.message or ""
-end
-return hs
-"""
-HEALTH_KEY = "resource.customizations.health.argoproj.io_Application"
+VARIABLES = RUN / "argocd.json"
+WORKING_COPY = RUN / "platform"
+# Where in the repository the manifests of the other services are.
+WEB = "apps/web"
 
 
 def module_folder() -> Path:
@@ -150,15 +144,23 @@ def repositories_url(settings: Settings) -> str:
 
 
 def chart_repository() -> Path:
-    """A folder that is a Helm repository with MetalLB's chart in it."""
+    """A folder that is a Helm repository with MetalLB's chart and the stand-in for Traefik's."""
     folder = RUN / "charts"
-    if not (folder / f"metallb-{METALLB.lstrip('v')}.tgz").exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    version = METALLB.lstrip("v")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / f"metallb-{version}.tgz").exists():
         if pulled():
-            chart = ["pull", "metallb", "--repo", "https://metallb.github.io/metallb", "--version", METALLB.lstrip("v")]
+            chart = ["pull", "metallb", "--repo", "https://metallb.github.io/metallb", "--version", version]
         else:
-            chart = ["package", str(build.metallb_chart()), "--version", METALLB.lstrip("v"), "--app-version", METALLB]
+            chart = ["package", str(build.metallb_chart()), "--version", version, "--app-version", METALLB]
         run([BIN / "helm", *chart, "--destination", folder], log=LOGS / "argocd.log")
+    stand_in = RUN / "traefik"
+    shutil.rmtree(stand_in, ignore_errors=True)
+    shutil.copytree(FILES / "traefik", stand_in)
+    for file in demo_certificate().iterdir():
+        shutil.copy2(file, stand_in / file.name)
+    run([BIN / "helm", "package", stand_in, "--destination", folder], log=LOGS / "argocd.log")
+    shutil.rmtree(stand_in)
     run([BIN / "helm", "repo", "index", folder], log=LOGS / "argocd.log")
     return folder
 
@@ -175,20 +177,14 @@ def serve_repositories(image: str) -> None:
     text = (LAB_SOURCE / "manifests" / "argocd-repos.yml").read_text(encoding="utf-8").replace("IMAGE", image)
     namespace, workload = text.split("---\n", 1)
     kubectl("apply", "-f", "-", stdin=namespace)
-    configmap("program", "repos", FILES / "serve.py")
-    configmap("charts", "repos", chart_repository())
+    configmap("program", REPOS, FILES / "serve.py")
+    configmap("charts", REPOS, chart_repository())
     kubectl("apply", "-f", "-", stdin=workload)
-    kubectl("-n", "repos", "rollout", "status", "deployment/repos", "--timeout=120s", timeout=150)
+    kubectl("-n", REPOS, "rollout", "status", "deployment/repos", "--timeout=120s", timeout=150)
 
 
-def application_health(wanted: bool) -> None:
-    """Put the health customization of Applications into argocd-cm, or take it out. Argo CD takes notice by itself."""
-    data = {HEALTH_KEY: APPLICATION_HEALTH if wanted else None}
-    kubectl("-n", NAMESPACE, "patch", "configmap", "argocd-cm", "--type=merge", "-p", json.dumps({"data": data}))
-
-
-def up(settings: Settings, engine: Engine) -> dict[str, str]:
-    """Argo CD and the repositories; what stands is left alone. Returns the URLs of the Git and the Helm repository."""
+def up(settings: Settings, engine: Engine) -> None:
+    """Argo CD and the repositories; what stands is left alone."""
     manifest = core_install().read_text(encoding="utf-8")
     repos = images(engine, settings, manifest)
     if not pulled():
@@ -229,7 +225,6 @@ def up(settings: Settings, engine: Engine) -> dict[str, str]:
                 "clusterResourceWhitelist": [anything],
             },
         }
-        application_health(True)
         wait_for(
             "the API to serve AppProject",
             lambda: "appprojects" in kubectl("get", "--raw", "/apis/argoproj.io/v1alpha1", check=False),
@@ -242,5 +237,22 @@ def up(settings: Settings, engine: Engine) -> dict[str, str]:
             for item in kubectl_json("-n", NAMESPACE, "get", kind)["items"]:
                 name = f"{kind}/{item['metadata']['name']}"
                 kubectl("-n", NAMESPACE, "rollout", "status", name, "--timeout=180s", timeout=200)
+    write_variables(settings)
+
+
+def write_variables(settings: Settings) -> None:
+    """.lab/argocd.json: what role gitops is to be told here."""
     url = repositories_url(settings)
-    return {"git": f"{url}/git/platform.git", "helm": f"{url}/charts"}
+    chart = (FILES / "traefik" / "Chart.yaml").read_text(encoding="utf-8")
+    stand_in = re.search(r"^version: (\S+)$", chart, re.MULTILINE)
+    variables = {
+        "metallb_gitops_path": str(WORKING_COPY),
+        "metallb_gitops_repo_url": f"{url}/git/platform.git",
+        "metallb_chart_ref": "metallb",
+        "metallb_chart_repo": f"{url}/charts",
+        "metallb_gitops_traefik_repo": f"{url}/charts",
+        "metallb_gitops_traefik_version": stand_in[1] if stand_in else "",
+        "metallb_gitops_traefik_address": settings.services["traefik/traefik"]["address"],
+        "metallb_gitops_apps": [{"name": "web", "namespace": "default", "path": WEB, "wave": 5}],
+    }
+    VARIABLES.write_text(json.dumps(variables, indent=1) + "\n", encoding="utf-8")

@@ -73,8 +73,8 @@ requirements:
   - PyYAML
 notes:
   - Where Omni manages the machines it refuses such changes. Role C(nodes) with method C(omni) writes the patches for Omni instead.
-  - The patches are tested with the real C(talosctl) v1.12.0 over configurations of Talos 1.7 to 1.12. C(KubeNodeConfig) documents, which
-    only Talos 1.14 writes, are not.
+  - Tested on nodes of Talos v1.12.0, and the patches over configurations of Talos 1.7 to 1.12. C(KubeNodeConfig) documents, which only
+    Talos 1.14 writes, are not.
 seealso:
   - module: l2ops.metallb.exclude_label
 """

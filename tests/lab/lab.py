@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from l2lab import cluster, faults, host, ui
-from l2lab.settings import Settings
+from l2lab.settings import TALOS_CLUSTER, Settings
 
 
 def main() -> int:
@@ -35,6 +35,10 @@ def main() -> int:
             print(faults.listing())
             return 0
         settings = Settings()
+        if settings.cluster == TALOS_CLUSTER and chosen.verb in ("up", "down"):
+            raise ui.LabError(
+                f"LAB_CLUSTER={TALOS_CLUSTER} is the lab of Talos nodes: make lab-talos, make lab-talos-down. Unset LAB_CLUSTER for kind's."
+            )
         engine = host.engine(settings)
         if chosen.verb == "up":
             cluster.up(settings, engine)

@@ -31,6 +31,7 @@ from .settings import (
     SHAPE,
     SSH_KEY,
     STATE,
+    TALOS_CLUSTER,
     Settings,
 )  # fmt: skip
 from .ui import LabError, run, say, stage
@@ -297,6 +298,8 @@ def exported(settings: Settings, engine: Engine) -> dict[str, str]:
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "L2OPS_INVENTORY": str(INVENTORY),
+        # Whether Molecule's scenario default is to make kind's lab, and reset.yml its services.
+        "L2OPS_LAB": "0" if settings.cluster == TALOS_CLUSTER else "1",
         "LAB_CLUSTER": settings.cluster,
         **{
             f"LAB_{name.upper()}": str(int(value) if isinstance(value, bool) else value)

@@ -284,7 +284,14 @@ def machine_patch(settings: Settings) -> dict[str, Any]:
             "registries": {"mirrors": dict.fromkeys(("ghcr.io", "quay.io", "registry.k8s.io"), mirror)},
             # Talos insists on it in containers.
             "features": {"hostDNS": {"enabled": True, "forwardKubeDNSToHost": True}},
-            "kubelet": {"extraConfig": {"failCgroupV1": False}},
+            # As kind does: how full this machine's disk is says nothing about the nodes.
+            "kubelet": {
+                "extraConfig": {
+                    "failCgroupV1": False,
+                    "imageGCHighThresholdPercent": 100,
+                    "evictionHard": dict.fromkeys(("nodefs.available", "nodefs.inodesFree", "imagefs.available"), "0%"),
+                }
+            },
             "time": {"disabled": True},
         },
         "cluster": {
@@ -374,7 +381,7 @@ def up(settings: Settings, engine: Engine) -> None:
     check_subnet(settings, engine)
     client = build.build_images(engine).client
     image, chart = node_image(engine), build.metallb_chart()
-    shape = {**settings.shape(), "node_image": image, "client_image": client}
+    shape = {**settings.shape(), "node_image": image, "client_image": client, "machine_patch": machine_patch(settings)}
     if SHAPE.exists() and json.loads(SHAPE.read_text(encoding="utf-8")) == shape and cluster.answers():
         say(f"The Talos lab is up already: {len(settings.node_names)} nodes")
         start_registry(settings, engine, image)

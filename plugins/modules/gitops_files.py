@@ -17,6 +17,8 @@ description:
   - The same options give the same files, byte for byte. Each file begins with a header that holds a digest of the rest.
   - A file that was changed by hand since, or that something else wrote, is not overwritten. Then nothing is written at all, unless
     O(force=true).
+  - What the repository will hold is judged first, as M(l2ops.metallb.l2_validate) does, the order of things included; see O(fail_on).
+    Looked at are the new files and all others in the folder that O(folder) is in.
   - No cluster is asked or changed.
 author:
   - l2ops.metallb contributors (@l2ops)
@@ -208,6 +210,49 @@ options:
       - Overwrite, and with O(prune) remove, what was changed by hand or written by something else.
     type: bool
     default: false
+  gateway:
+    description:
+      - Addresses of the LAN's gateways. No pool may hold them (MLB302).
+    type: list
+    elements: str
+    default: []
+  reserved:
+    description:
+      - Other addresses, ranges or prefixes that no pool may hold (MLB302).
+    type: list
+    elements: str
+    default: []
+  dhcp_ranges:
+    description:
+      - Ranges that a DHCP server gives out (MLB310).
+    type: list
+    elements: str
+    default: []
+  node_networks:
+    description:
+      - On-link networks of the nodes as prefixes (MLB304, MLB306).
+    type: list
+    elements: str
+    default: []
+  cluster_networks:
+    description:
+      - Networks of Services and pods (MLB308).
+    type: list
+    elements: str
+    default: []
+  ignore:
+    description:
+      - Findings that are left out of account, by code, slug or pattern, as in M(l2ops.metallb.l2_validate).
+    type: list
+    elements: str
+    default: []
+  fail_on:
+    description:
+      - V(error) writes nothing and fails when there is a finding of severity error, V(warning) also for warnings, V(never) writes in any
+        case.
+    type: str
+    choices: [error, warning, never]
+    default: error
 seealso:
   - module: l2ops.metallb.l2_validate
   - module: l2ops.metallb.l2_config
@@ -272,6 +317,37 @@ written:
   type: list
   elements: str
   sample: [infrastructure/metallb/config/ipaddresspool.yaml]
+findings:
+  description:
+    - What is wrong with what the repository will hold, as M(l2ops.metallb.l2_validate) returns it; the worst first.
+  returned: unless the options make no files
+  type: list
+  elements: dict
+  sample:
+    - code: MLB404
+      severity: warning
+      summary: "L2Advertisement metallb-system/l2-adv: it names no interfaces, so addresses are announced on every interface of the elected node"
+      file: /home/ops/platform/infrastructure/metallb/config/l2advertisement.yaml
+      line: 8
+checks:
+  description: Every finding of the catalogue, whether it was looked for, and why not, as M(l2ops.metallb.l2_validate) returns it.
+  returned: unless the options make no files
+  type: list
+  elements: dict
+  sample:
+    - id: MLB301
+      result: passed
+      reason: ""
+summary:
+  description: How many findings there are of each severity.
+  returned: unless the options make no files
+  type: dict
+  sample: {errors: 0, warnings: 1, infos: 0, skipped: 3, ignored: 0}
+failure_kind:
+  description: V(findings) when findings were the reason, else V(execution).
+  returned: failure
+  type: str
+  sample: findings
 """
 
 import os
@@ -290,6 +366,11 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops import (
     render,
     traefik,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._judging import ARGUMENTS as JUDGING
+from ansible_collections.l2ops.metallb.plugins.module_utils._judging import judged, options_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._manifests import ManifestError, read_repository
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import OptionError
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import written
 
 try:
     import yaml
@@ -352,11 +433,23 @@ ARGUMENTS = {
     "rendered": {"type": "dict", "default": {}},
     "prune": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
+    **{
+        option: JUDGING[option]
+        for option in (
+            "gateway",
+            "reserved",
+            "dhcp_ranges",
+            "node_networks",
+            "cluster_networks",
+            "ignore",
+            "fail_on",
+        )
+    },
 }
 
 
-def fail(module, msg, **result):
-    module.fail_json(msg=msg, changed=False, **result)
+def fail(module, msg, kind="execution", **result):
+    module.fail_json(msg=msg, changed=False, failure_kind=kind, **result)
 
 
 def wishes_of(params):
@@ -434,6 +527,26 @@ def inside(module, top, name):
         fail(module, f"path: {os.path.join(top, name)} is a link that leads out of {top}, to {real}. Remove it.")
 
 
+def judgement(module, params, top, wishes, changes):
+    """The verdict on what will be there, in the folder around this cluster's: beyond it may be other clusters'."""
+    around = os.path.dirname(wishes.folder)
+    texts = {
+        os.path.relpath(one.path, around or "."): None if one.action == "removed" else one.after
+        for one in changes
+        if one.action in ("created", "changed", "unchanged", "removed")
+    }
+    try:
+        options, notes = options_of(params)
+        found = read_repository(os.path.join(top, around) if top else "", texts, wishes.metallb.namespace, yaml)
+    except (OptionError, ManifestError) as error:
+        fail(module, str(error))
+    base = written(found.objects, found.sources, found.settings, wishes.metallb.namespace, found.plan)
+    _context, verdict = judged(lambda: base, options, 0)
+    for note in (*notes, *verdict.notes, *found.notes):
+        module.warn(note)
+    return verdict
+
+
 def write(module, top, change):
     full = os.path.join(top, change.path)
     try:
@@ -475,15 +588,19 @@ def main() -> None:
     diff = [
         {"before": one.before, "after": one.after, "before_header": one.path, "after_header": one.path} for one in todo
     ]
+    verdict = judgement(module, params, top, wishes, changes)
+    told = verdict.as_result()
+    about = {"files": listing, "diff": diff, **told}
+    if verdict.fails(params["fail_on"]):
+        fail(module, f"Nothing was written. {verdict.headline()}", "findings", **about)
     refused = [one for one in todo if one.refused]
     if refused and not params["force"]:
-        told = "; ".join(f"{one.path}: {one.refused}" for one in refused)
+        names = "; ".join(f"{one.path}: {one.refused}" for one in refused)
         fail(
             module,
-            f"Nothing was written, for {len(refused)} of {len(changes)} files would lose what somebody else wrote: {told}. Look at the difference "
+            f"Nothing was written, for {len(refused)} of {len(changes)} files would lose what somebody else wrote: {names}. Look at the difference "
             "(--check --diff), bring what is worth keeping into the variables, then give force (metallb_gitops_force: true).",
-            files=listing,
-            diff=diff,
+            **about,
         )
     if top and not module.check_mode:
         for one in todo:
@@ -493,11 +610,10 @@ def main() -> None:
         module.warn(
             f"{', '.join(kept)}: written once and no longer wanted. prune (metallb_gitops_prune: true) removes them."
         )
+    if not top:
+        about["diff"] = []
     module.exit_json(
-        changed=bool(top and todo),
-        files=listing,
-        written=[one.path for one in todo] if top else [],
-        diff=diff if top else [],
+        msg=verdict.headline(), changed=bool(top and todo), written=[one.path for one in todo] if top else [], **about
     )
 
 

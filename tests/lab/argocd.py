@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from l2lab import argocd, argocd_checks, cluster, drive, host, ui
+from l2lab import argocd, argocd_checks, cluster, drive, host, schemas, ui
 from l2lab.settings import ROOT, Settings
 from suite import Suite
 
@@ -28,6 +28,7 @@ def test(settings: Settings, engine: host.Engine) -> int:
         env = drive.environment(settings, engine)
         env["MOLECULE_GLOB"] = "extensions/molecule/*/molecule.yml"
         molecule = str(drive.VENV / "molecule")
+        suite.step("schemas", [sys.executable, __file__, "schemas"], env)
         # A run that was broken off counts as prepared otherwise.
         ui.run([molecule, "reset", "-s", "argocd"], env=env, cwd=ROOT)
         suite.step("molecule argocd", [molecule, "test", "-s", "argocd"], env)
@@ -45,6 +46,7 @@ def main() -> int:
     for verb, what in (
         ("test", "the lab, Argo CD in it, and the Molecule scenario argocd"),
         ("up", "install Argo CD and the repositories in the lab that is up"),
+        ("schemas", "a server-side dry run of what role gitops writes, in all styles, with the real CRDs"),
         ("start", "no MetalLB, no Application, an empty repository"),
         ("push", "commit and push what changed in the working copy"),
         ("bootstrap", "what the headers of the bootstrap files say; wait until all is there"),
@@ -71,6 +73,9 @@ def main() -> int:
 def run(verb: str, settings: Settings, engine: host.Engine) -> None:
     if verb == "up":
         argocd.up(settings, engine)
+    elif verb == "schemas":
+        for style, count in schemas.check(settings, engine).items():
+            argocd_checks.note(f"objects that the API server takes, style {style}", count)
     elif verb == "start":
         argocd_checks.start(settings)
     elif verb == "push":

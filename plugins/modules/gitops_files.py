@@ -327,7 +327,7 @@ findings:
     - code: MLB404
       severity: warning
       summary: "L2Advertisement metallb-system/l2-adv: it names no interfaces, so addresses are announced on every interface of the elected node"
-      file: /home/ops/platform/infrastructure/metallb/config/l2advertisement.yaml
+      file: platform/infrastructure/metallb/config/l2advertisement.yaml
       line: 8
 checks:
   description: Every finding of the catalogue, whether it was looked for, and why not, as M(l2ops.metallb.l2_validate) returns it.

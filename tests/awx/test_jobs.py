@@ -199,6 +199,37 @@ def test_monitor(launch, installed, kubectl, lab):
     kubectl("label", "node", node, f"{label}-")
 
 
+@pytest.mark.parametrize("style", ["argocd", "flux", "manifests"])
+def test_gitops(launch, installed, lab, style):
+    """Nothing is written without a path: the files are in the output, and what is in them in the artifacts."""
+    answers = {
+        "metallb_gitops_style": style,
+        "metallb_gitops_repo_url": "https://git.example.org/ops/platform.git",
+        "metallb_pool_addresses": "\n".join(lab.cluster["metallb_pool_addresses"]) + "\n",
+        "metallb_interfaces": "eth0, eth1",
+        "metallb_gitops_traefik": "no",
+    }
+    hosts = lab.inventory(metallb_chart_ref="metallb", metallb_gitops_render_charts=False)
+    done = launch("MetalLB gitops", answers, hosts=hosts)
+    judge(done)
+    assert done.changed == {}
+    found = done.artifacts["metallb_gitops"]["lab"]
+    assert found["counts"]["errors"] == 0
+    assert "created infrastructure/metallb/config/ipaddresspool.yaml" in found["table"]
+    assert "==> infrastructure/metallb/config/l2advertisement.yaml <==" in done.stdout
+    assert "    - eth1" in done.stdout
+    assert "traefik" not in done.stdout.replace("metallb_gitops_traefik", "")
+
+
+def test_gitops_says_what_is_wrong(launch, installed, lab):
+    answers = {"metallb_gateway": lab.cluster["metallb_pool_addresses"][0].split("-")[0]}
+    done = launch("MetalLB gitops", answers, hosts=lab.inventory(metallb_chart_ref="metallb"))
+    judge(done, status=2)
+    found = done.artifacts["metallb_gitops"]["lab"]
+    assert any(line.startswith("MLB302 ") for line in found["findings"])
+    assert "MLB302" in done.failures[-1]
+
+
 # -- credentials
 
 

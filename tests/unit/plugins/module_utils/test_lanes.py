@@ -72,7 +72,7 @@ class Told:
 def patched(api, times=1, **params):
     kube = connected(api, **params)
     with kube.many():
-        return [kube.patch(PATH, [{"op": "remove"}], patch_type="json") for _ in range(times)], kube
+        return [kube.patch(PATH, [{"op": "remove"}], patch_type="json") for _time in range(times)], kube
 
 
 def test_it_is_the_same_request_as_without():

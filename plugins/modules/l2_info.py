@@ -39,7 +39,7 @@ options:
   settle:
     description:
       - Seconds that announcements get to become what the election says. V(0) looks once. What differs for 10 seconds and
-        does not move is not waited for any longer.
+        does not move while every speaker is ready is not waited for any longer.
       - Whether they did is RV(settled); it is no failure if not.
     type: int
     default: 0
@@ -369,7 +369,9 @@ def main() -> None:
                 for one in found["services"]
                 if one["predicted"] != one["reported"]
             ]
-            if differ != differing:
+            # After a restart of nodes a speaker is ready only after 10 to 30 s, and nothing moves before.
+            starting = found["metallb"]["speakers_ready"] < found["metallb"]["speakers"]
+            if differ != differing or starting:
                 differing, since = differ, time.monotonic()
             # MetalLB 0.15 leaves some ServiceL2Status wrong for good: what has not moved for so long will not move.
             stuck = bool(differ) and time.monotonic() - since >= STUCK

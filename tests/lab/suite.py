@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from l2lab import cluster, drive, host, ui
-from l2lab.settings import ROOT, STATE, Settings
+from l2lab.settings import ROOT, STATE, TALOS_CLUSTER, Settings
 
 SCENARIOS = ("kind", "broken")
 END = 25
@@ -58,6 +58,17 @@ class Suite:
         return 1 if failed else 0
 
 
+def on_talos(suite: Suite, engine: host.Engine) -> None:
+    """The scenario on real Talos nodes, last: it builds for minutes. Its lab goes again, unless it stood before or shows what failed."""
+    if engine.name != "podman":
+        ui.say("== talos: left out, the lab of real Talos nodes needs podman (LAB_ENGINE=podman, as root)")
+        return
+    script = [sys.executable, "tests/lab/talos.py"]
+    stood = engine.exists("container", f"{TALOS_CLUSTER}-control-plane")
+    if suite.step("talos", [*script, "test"]) and not stood:
+        ui.run([*script, "down"], cwd=ROOT)
+
+
 def main() -> int:
     suite = Suite()
     python3 = sys.executable
@@ -78,6 +89,7 @@ def main() -> int:
         for scenario in SCENARIOS:
             suite.step(f"molecule {scenario}", [str(drive.VENV / "molecule"), "test", "-s", scenario], env)
         suite.step("integration", [pytest, "-q", "--durations=15", "tests/integration"], env)
+        on_talos(suite, engine)
     except ui.LabError as why:
         print(f"\n{why}", file=sys.stderr)
         suite.results.append((f"stopped: {str(why).splitlines()[0]}", False, time.monotonic() - ui.START))

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.l2ops.metallb.plugins.modules import l2_info, l2_validate
 from ansible_collections.l2ops.metallb.tests.unit.run_module import run
 from ansible_collections.l2ops.metallb.tests.unit.served import served
-from ansible_collections.l2ops.metallb.tests.unit.world import EXCLUDE, HOME, World, l2_status
+from ansible_collections.l2ops.metallb.tests.unit.world import EXCLUDE, HOME, World, condition, l2_status
 
 
 def info(world=None, **arguments):
@@ -171,6 +171,31 @@ def test_what_does_not_move_is_not_waited_for(monkeypatch):
         result = run(l2_info, settle=600, **connection)
     assert not result["settled"] and not result["failed"]
     assert l2_info.STUCK <= clock[0] < l2_info.STUCK + 2
+
+
+def test_speakers_that_start_are_waited_for(monkeypatch):
+    """Seen on Talos after a restart of all nodes: 30 s until a speaker was ready, and it gave up after 10."""
+    world = World()
+    speakers = [pod for pod in world.objects["pods"] if "speaker" in pod["metadata"]["name"]]
+    for pod in speakers:
+        pod["status"]["conditions"] = [condition("Ready", "False")]
+    world.write_statuses = False
+    world.objects["servicel2statuses"] = [l2_status("traefik/traefik", "cp-2"), l2_status("default/my-nginx", "cp-2")]
+    clock = [0.0]
+    with served(world) as (api, connection):
+
+        def sleep(seconds):
+            clock[0] += seconds
+            if clock[0] == 30:
+                for pod in speakers:
+                    pod["status"]["conditions"] = [condition("Ready", "True")]
+                    api.add(pod)
+
+        monkeypatch.setattr(l2_info.time, "sleep", sleep)
+        monkeypatch.setattr(l2_info.time, "monotonic", lambda: clock[0])
+        result = run(l2_info, settle=60, **connection)
+    assert result["settled"] and result["metallb"]["speakers_ready"] == len(speakers)
+    assert clock[0] == 30
 
 
 def test_what_may_not_be_read_is_named():

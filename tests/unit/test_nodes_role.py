@@ -134,15 +134,38 @@ def test_without_being_asked_to_omnictl_is_not_called(play, api, omni):
     assert omni.calls() == []
 
 
-def test_an_owner_is_not_fought(play, api):
-    """Removed once, with hold twice; then the role stops, and says who owns the label and what cures it for good."""
-    add(api, "cp-1", owned=True)
+def talos(api):
+    """Puts the label back at once, on cp-1."""
 
     def back(event, plural, obj):
         if plural == "nodes" and event == "MODIFIED" and KEY not in obj["metadata"]["labels"]:
             api.write("nodes", "cp-1", lambda node: node["metadata"]["labels"].update({KEY: ""}), manager="machined")
 
     api.reaction = back
+
+
+def test_what_lasts_is_written_before_the_role_fails(play, api, tmp_path):
+    """With hold, the label's return is a failure; the patches are what the reader needs then."""
+    add(api, "cp-1", owned=True)
+    talos(api)
+    status, text = play(
+        metallb_nodes_method="auto",
+        metallb_omni_cluster="",
+        metallb_omni_apply=False,
+        metallb_exclude_label_hold=20,
+        metallb_nodes_patches=str(tmp_path / "."),
+    )
+    assert status != 0 and "put back by machined" in text and "failed=1" in text, text
+    assert "Talos owns the label on cp-1" in text and "--patch @patch-1.json" in text, text
+    assert json.loads((tmp_path / "patch-2.json").read_text(encoding="utf-8")) == {
+        "machine": {"nodeLabels": {KEY: {"$patch": "delete"}}}
+    }
+
+
+def test_an_owner_is_not_fought(play, api):
+    """Removed once, with hold twice; then the role stops, and says who owns the label and what cures it for good."""
+    add(api, "cp-1", owned=True)
+    talos(api)
     status, text = play(metallb_nodes_method="api", metallb_omni_apply=False)
     assert status == 0 and len(api.sent("PATCH")) == 1, text
     assert f"Talos owns the label {KEY} on cp-1" in text and "machine.nodeLabels" in text

@@ -233,6 +233,7 @@ def _nodes(snapshot: Snapshot, elector: Elector) -> list[Object]:
                 "ready": node.ready is True,
                 "excluded": node.excluded,
                 "excluded_by_talos": node.excluded and node.exclude_label_owned,
+                "os_image": node.os_image,
                 "network_unavailable": node.network_unavailable,
                 "speaker": (pod is not None and pod.ready and not pod.leaving) if known else None,
                 "eligible": name not in elector.unfit,

@@ -295,6 +295,7 @@ class Node:
     taints: tuple[Taint, ...]
     pod_cidrs: tuple[Span, ...]
     changed: float
+    os_image: str
 
     @classmethod
     def from_object(cls, obj: Object) -> Node:
@@ -341,6 +342,7 @@ class Node:
             ),
             pod_cidrs=tuple(cidrs),
             changed=changed,
+            os_image=as_text(as_dict(status.get("nodeInfo")).get("osImage")),
         )
 
     @property

@@ -159,6 +159,9 @@ nodes:
     excluded_by_talos:
       description: Whether Talos owns that label and puts it back.
       type: bool
+    os_image:
+      description: Operating system, as its kubelet names it.
+      type: str
     network_unavailable:
       description: Whether its condition NetworkUnavailable is True.
       type: bool
@@ -177,6 +180,7 @@ nodes:
       ready: true
       excluded: false
       excluded_by_talos: false
+      os_image: Talos (v1.12.0)
       network_unavailable: false
       speaker: true
       eligible: true

@@ -83,10 +83,7 @@ def namespace_not_privileged(context: Context) -> Iterator[Finding]:
 
 
 def _talos(snapshot: Snapshot) -> bool:
-    for obj in snapshot.raw("nodes"):
-        image = as_text(as_dict(as_dict(obj.get("status")).get("nodeInfo")).get("osImage"))
-        return image.startswith("Talos")
-    return False
+    return any(node.os_image.startswith("Talos") for node in snapshot.nodes.values())
 
 
 def speaker_not_ready(context: Context) -> Iterator[Finding]:

@@ -46,6 +46,7 @@ def test_healthy():
         "ready": True,
         "excluded": True,
         "excluded_by_talos": True,
+        "os_image": "Talos (v1.12.0)",
         "network_unavailable": False,
         "speaker": True,
         "eligible": True,

@@ -11,9 +11,15 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.l2ops.metallb.plugins.module_utils import _talos
 
 
-def label_patches(key: t.Any, form: str = "talos", cluster: str = "", machine_set: str = "") -> list[str]:
+def label_patches(
+    key: t.Any, form: str = "talos", cluster: str = "", machine_set: str = "", versions: t.Iterable[t.Any] = ()
+) -> list[str]:
+    if isinstance(versions, str):
+        raise AnsibleFilterError(f"l2ops.metallb.label_patches: versions must be a list, not {versions!r}")
     try:
-        return _talos.written(str(form), str(key), str(cluster or ""), str(machine_set or ""))
+        return _talos.written(
+            str(form), str(key), str(cluster or ""), str(machine_set or ""), [str(one) for one in versions or ()]
+        )
     except ValueError as why:
         raise AnsibleFilterError(f"l2ops.metallb.label_patches: {why}") from why
 

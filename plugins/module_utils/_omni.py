@@ -14,7 +14,6 @@ with it the whole configuration.
 from __future__ import annotations
 
 import json
-import re
 import typing as t
 
 from ansible_collections.l2ops.metallb.plugins.module_utils import _talos
@@ -31,8 +30,6 @@ CLUSTERS, MACHINE_SETS, CONFIG_PATCHES = (
     f"{kind}.{PREFIX[:-1]}" for kind in ("Clusters", "MachineSets", "ConfigPatches")
 )
 OF_CLUSTER, OF_MACHINE_SET, OF_MACHINE = range(3)
-# From here on Talos has documents of kind KubeNodeConfig.
-NODE_CONFIG_SINCE = (1, 14)
 
 
 class Touch(t.NamedTuple):
@@ -82,15 +79,9 @@ def control_planes(machine_sets: t.Iterable[Object]) -> list[str]:
 
 
 def places(cluster: Object) -> list[str]:
-    """Where a machine configuration of this cluster may hold the label.
-
-    A cluster born before Talos 1.14 keeps it under machine.nodeLabels for ever, and whether it was born before is not to be seen here:
-    from 1.14 on both places are cleared, which does no harm where there is nothing.
-    """
+    """Where a machine configuration of this cluster may hold the label."""
     spec = cluster.get("spec")
-    version = re.match(r"v?(\d+)\.(\d+)", str((spec if isinstance(spec, dict) else {}).get("talosversion") or ""))
-    new = version is not None and (int(version[1]), int(version[2])) >= NODE_CONFIG_SINCE
-    return [_talos.MACHINE, _talos.NODE_CONFIG] if new else [_talos.MACHINE]
+    return _talos.places_of([str((spec if isinstance(spec, dict) else {}).get("talosversion") or "")])
 
 
 def effect(data: str, key: str) -> str:

@@ -12,11 +12,14 @@ configuration of control planes (pkg/machinery/config/generate/init.go), and put
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 Document = t.Mapping[str, t.Any]
 
 MACHINE, NODE_CONFIG = "machine.nodeLabels", "KubeNodeConfig"
+# From here on Talos has documents of kind KubeNodeConfig.
+NODE_CONFIG_SINCE = (1, 14)
 NAMES = ("metallb-l2-a-set", "metallb-l2-b-delete", "metallb-l2-c-set", "metallb-l2-d-delete")
 
 
@@ -31,6 +34,17 @@ def places(documents: t.Iterable[Document], key: str) -> list[str]:
         elif "kind" not in one and key in ((one.get("machine") or {}).get("nodeLabels") or {}):
             found.append(MACHINE)
     return found
+
+
+def places_of(versions: t.Iterable[str]) -> list[str]:
+    """Where the configurations of machines of these versions ("v1.12.0", or a Node's osImage "Talos (v1.12.0)") may hold the label.
+
+    A configuration born before Talos 1.14 keeps it under machine.nodeLabels for ever, and when it was born is not to be seen from outside:
+    from 1.14 on both places are cleared, which does no harm where there is nothing. An older Talos refuses the new document.
+    """
+    found = (re.match(r"(?:Talos \()?v?(\d+)\.(\d+)", one) for one in versions)
+    new = any((int(one[1]), int(one[2])) >= NODE_CONFIG_SINCE for one in found if one)
+    return [MACHINE, NODE_CONFIG] if new else [MACHINE]
 
 
 def _document(place: str, key: str, label: t.Any) -> Document:
@@ -88,19 +102,20 @@ def template_patches(key: str, where: t.Iterable[str] = (MACHINE,)) -> list[Docu
     return [{"name": name, "inline": document} for _weight, name, document in _numbered(key, where)]
 
 
-def written(form: str, key: str, cluster: str = "", machine_set: str = "") -> list[str]:
-    """The patches as texts of JSON for a person: "talos" (two files), "omni" (two resources), "omni-template" (one list).
+def written(form: str, key: str, cluster: str = "", machine_set: str = "", versions: t.Iterable[str] = ()) -> list[str]:
+    """The patches as texts of JSON for a person: "talos" (files), "omni" (resources), "omni-template" (one list).
 
-    Raises ValueError for another form, and for "omni" without a cluster.
+    Two for each place that the versions know. Raises ValueError for another form, and for "omni" without a cluster.
     """
+    where = places_of(versions)
     if form == "talos":
-        return [json.dumps(one, indent=2) for one in documents_of(MACHINE, key)]
+        return [json.dumps(one, indent=2) for place in where for one in documents_of(place, key)]
     if form == "omni-template":
-        return [json.dumps(template_patches(key), indent=2)]
+        return [json.dumps(template_patches(key, where), indent=2)]
     if form != "omni":
         raise ValueError(f"form must be talos, omni or omni-template, not {form!r}")
     if not cluster:
         raise ValueError("the name of the cluster in Omni is wanted (metallb_omni_cluster)")
     # Omni names the machine set of the control planes after the cluster; the other ones have no such label.
-    given = config_patches(cluster, machine_set or f"{cluster}-control-planes", key)
+    given = config_patches(cluster, machine_set or f"{cluster}-control-planes", key, where)
     return [json.dumps(one, indent=2) for one in given]

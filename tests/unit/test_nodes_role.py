@@ -88,9 +88,12 @@ def play(api, omni, tmp_path, root):
     return run
 
 
-def add(api, name, owned):
+def add(api, name, owned, image="Talos (v1.12.0)"):
     annotations = {"talos.dev/owned-labels": json.dumps([KEY])} if owned else {}
-    api.add({"kind": "Node", "metadata": {"name": name, "labels": {KEY: ""}, "annotations": annotations}})
+    status = {"nodeInfo": {"osImage": image}}
+    api.add(
+        {"kind": "Node", "metadata": {"name": name, "labels": {KEY: ""}, "annotations": annotations}, "status": status}
+    )
 
 
 def test_omni_is_given_the_patches_and_the_label_goes(play, api, omni):
@@ -132,6 +135,52 @@ def test_without_being_asked_to_omnictl_is_not_called(play, api, omni):
     status, text = play(metallb_omni_apply=False)
     assert status == 0 and "ConfigPatches.omni.sidero.dev" in text and "metallb_omni_apply" in text, text
     assert omni.calls() == []
+
+
+def without_credentials(play, *arguments, **variables):
+    return play(
+        *arguments,
+        **{"metallb_nodes_method": "auto", "metallb_omni_cluster": "", "metallb_omni_apply": False, **variables},
+    )
+
+
+def test_without_credentials_the_patches_are_shown_and_written_where_the_play_was_called(play, api, tmp_path):
+    add(api, "cp-1", owned=True)
+    folder = tmp_path / "metallb-patches" / "localhost"
+    status, text = without_credentials(play, "--check")
+    assert status == 0 and "--patch @patch-1.json --patch @patch-2.json" in text and not folder.exists(), text
+    status, text = without_credentials(play)
+    assert status == 0 and f"Written to {folder}" in text and "changed=1" in text, text
+    assert sorted(one.name for one in folder.iterdir()) == ["patch-1.json", "patch-2.json"]
+    assert "KubeNodeConfig" not in (folder / "patch-2.json").read_text(encoding="utf-8")
+
+
+def test_from_talos_1_14_on_the_patches_clear_the_new_document_too(play, api, tmp_path):
+    """A configuration born under 1.14 would take the old pair without a word, and keep the label."""
+    add(api, "cp-1", owned=True, image="Talos (v1.14.0)")
+    add(api, "worker-1", owned=False, image="Talos (v1.13.2)")
+    status, text = without_credentials(play)
+    assert status == 0 and "--patch @patch-3.json --patch @patch-4.json" in text, text
+    written = [
+        (tmp_path / f"metallb-patches/localhost/patch-{n}.json").read_text(encoding="utf-8") for n in range(1, 5)
+    ]
+    assert ["KubeNodeConfig" in one for one in written] == [False, False, True, True]
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_reason_to_stop(play, api, tmp_path):
+    add(api, "cp-1", owned=True)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    status, text = without_credentials(play, metallb_nodes_patches=str(tmp_path / "file" / "folder"))
+    assert status == 0 and "could not be written to" in text and "metallb_nodes_patches" in text, text
+    assert "$patch" in text, "they are shown all the same"
+
+
+def test_method_talos_on_a_cluster_without_talos_says_so(play, api):
+    add(api, "cp-1", owned=False, image="Debian GNU/Linux 13 (trixie)")
+    status, text = without_credentials(play, metallb_nodes_method="talos")
+    assert status != 0 and "No node of this cluster runs Talos (Debian GNU/Linux 13 (trixie))" in text, text
+    status, text = without_credentials(play, metallb_talosconfig="/nowhere")
+    assert status == 0 and KEY not in api.get("nodes", "cp-1")["metadata"]["labels"], text
 
 
 def talos(api):

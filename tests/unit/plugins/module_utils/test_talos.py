@@ -9,7 +9,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.l2ops.metallb.plugins.module_utils._talos import outcome, patches, places, written
+from ansible_collections.l2ops.metallb.plugins.module_utils._talos import (
+    outcome,
+    patches,
+    places,
+    places_of,
+    written,
+)
 
 KEY = "node.kubernetes.io/exclude-from-external-load-balancers"
 OLD = {"version": "v1alpha1", "machine": {"type": "controlplane", "nodeLabels": {KEY: ""}}}
@@ -54,6 +60,26 @@ def test_each_place_gets_a_pair_set_then_delete():
 )
 def test_talos_words(said, done):
     assert outcome(said) == done
+
+
+@pytest.mark.parametrize(
+    ("versions", "new"),
+    [
+        ([], False),
+        (["Talos (v1.13.11)", "Debian GNU/Linux 14"], False),
+        (["Talos (v1.13.11)", "Talos (v1.14.0-rc.1)"], True),
+        (["1.12.0"], False),
+        (["1.14.1"], True),
+        (["v2.0.0"], True),
+        (["", "Talos"], False),
+    ],
+)
+def test_from_1_14_on_both_places_are_cleared(versions, new):
+    assert places_of(versions) == ["machine.nodeLabels", *(["KubeNodeConfig"] if new else [])]
+    for form, texts in (("talos", 2), ("omni", 2), ("omni-template", 1)):
+        given = written(form, KEY, "mine", versions=versions)
+        assert len(given) == texts * (2 if new and texts == 2 else 1)
+        assert ("KubeNodeConfig" in " ".join(given)) is new
 
 
 def test_omni_wants_a_cluster_and_a_known_form():

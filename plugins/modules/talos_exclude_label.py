@@ -18,6 +18,8 @@ description:
     document of kind C(KubeNodeConfig) (Talos 1.14), applies two patches in one call, one that sets the label and one that deletes
     it. A patch that only deletes fails where the label is not, and both in one patch do nothing and say nothing.
   - Nodes whose configuration has no such label are left alone. No node is rebooted.
+  - Nodes are read side by side, and changed one after the other. One that cannot be read or changed does not keep the others from it; the
+    module fails at the end, naming each with the reason.
   - Configurations hold secrets. None of it is returned or shown.
 author:
   - l2ops.metallb contributors (@l2ops)
@@ -73,8 +75,8 @@ requirements:
   - PyYAML
 notes:
   - Where Omni manages the machines it refuses such changes. Role C(nodes) with method C(omni) writes the patches for Omni instead.
-  - Tested on nodes of Talos v1.12.0, and the patches over configurations of Talos 1.7 to 1.12. C(KubeNodeConfig) documents, which only
-    Talos 1.14 writes, are not.
+  - Tested on nodes of Talos v1.12.0, and the patches over configurations of Talos 1.7 to 1.14, those of 1.14 by hand only (with Talos'
+    machinery v1.14.0-rc.1).
 seealso:
   - module: l2ops.metallb.exclude_label
 """
@@ -113,6 +115,14 @@ nodes:
     - name: talos-worker-1
       places: []
       action: none
+failed_nodes:
+  description: Nodes that could not be read or changed, and why.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - node: talos-cp-2
+      error: "talosctl gave no answer within 60 s. Does 192.168.7.12 answer on port 50000 from here?"
 failure_kind:
   description: V(execution), when the module failed.
   returned: failure
@@ -122,8 +132,10 @@ failure_kind:
 
 import subprocess
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.l2ops.metallb.plugins.module_utils._labels import EXCLUDE_LABEL, listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._talos import outcome, patches, places
 
 try:
@@ -135,84 +147,113 @@ except ImportError as error:
     YAML_ERROR = error
 
 
+# talosctl processes at once.
+SIDE_BY_SIDE = 8
+
+
+class NodeError(Exception):
+    """Why one node could not be read or changed, in words for the user."""
+
+
 class Talos:
     """One run."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         params = module.params
-        self.program = module.get_bin_path(params["talosctl"]) if "/" not in params["talosctl"] else params["talosctl"]
+        self.program: str = params["talosctl"]
         self.common: list[str] = []
         for option, argument in (("talosconfig", "--talosconfig"), ("context", "--context")):
             if params[option]:
                 self.common += [argument, params[option]]
         if params["endpoints"]:
             self.common += ["--endpoints", ",".join(params["endpoints"])]
-        self.result: dict[str, t.Any] = {"changed": False, "nodes": []}
+        self.result: dict[str, t.Any] = {"changed": False, "nodes": [], "failed_nodes": []}
 
-    def call(self, node: str, address: str, *arguments: str) -> tuple[int, str, str]:
-        command = [str(self.program), *self.common, "--nodes", address, *arguments]
+    def call(self, address: str, *arguments: str) -> tuple[int, str, str]:
+        command = [self.program, *self.common, "--nodes", address, *arguments]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, check=False, timeout=self.module.params["timeout"]
             )
-        except FileNotFoundError:
-            self.fail(
-                f"There is no {self.module.params['talosctl']} on this host. Install the talosctl of your Talos version, or set talosctl "
+        except OSError as why:
+            raise NodeError(
+                f"talosctl cannot be run: {self.program}: {why.strerror}. Install the talosctl of your Talos version, or set talosctl "
                 "(role: metallb_talosctl) to its path."
-            )
-        except subprocess.TimeoutExpired:
-            self.fail(
-                f"{node}: talosctl gave no answer within {self.module.params['timeout']} s. Does {address} answer on port 50000 from here?"
-            )
+            ) from why
+        except subprocess.TimeoutExpired as why:
+            raise NodeError(
+                f"talosctl gave no answer within {self.module.params['timeout']} s. Does {address} answer on port 50000 from here?"
+            ) from why
         return done.returncode, done.stdout, done.stderr.strip()
 
-    def found(self, node: str, address: str) -> list[str]:
-        code, text, why = self.call(node, address, "get", "machineconfig", "v1alpha1", "--output", "jsonpath={.spec}")
+    def found(self, address: str) -> list[str]:
+        code, text, why = self.call(address, "get", "machineconfig", "v1alpha1", "--output", "jsonpath={.spec}")
         if code:
-            self.fail(f"{node}: its machine configuration cannot be read: {_last(why)}. Talos' rights: role os:admin.")
+            raise NodeError(f"its machine configuration cannot be read: {_last(why)}. Talos' rights: role os:admin.")
         try:
             documents = [one for one in yaml.safe_load_all(text) if one is not None]
         except yaml.YAMLError:
             # Its words would quote the configuration, and with it secrets.
-            self.fail(f"{node}: what talosctl gave as its machine configuration is no YAML.")
+            raise NodeError("what talosctl gave as its machine configuration is no YAML.") from None
         if not documents:
-            self.fail(f"{node}: talosctl gave an empty machine configuration.")
+            raise NodeError("talosctl gave an empty machine configuration.")
         return places(documents, self.module.params["key"])
 
-    def mend(self, node: str, address: str, where: list[str]) -> str:
+    def mend(self, address: str, where: list[str]) -> str:
         arguments = [argument for text in patches(where, self.module.params["key"]) for argument in ("--patch", text)]
         if self.module.check_mode:
             arguments.append("--dry-run")
-        code, said, why = self.call(node, address, "patch", "machineconfig", "--mode", "no-reboot", *arguments)
+        code, said, why = self.call(address, "patch", "machineconfig", "--mode", "no-reboot", *arguments)
         if code:
-            self.fail(
-                f"{node}: Talos refuses the patches: {_last(why)}. A machine that Omni manages is changed through Omni only: "
+            raise NodeError(
+                f"Talos refuses the patches: {_last(why)}. A machine that Omni manages is changed through Omni only: "
                 "metallb_nodes_method: omni."
             )
         if self.module.check_mode:
             return "would apply"
-        if outcome(f"{said}\n{why}") == "unchanged" or self.found(node, address):
-            self.fail(
-                f"{node}: Talos took the patches, and the label is in its configuration all the same ({', '.join(where)})."
+        if outcome(f"{said}\n{why}") == "unchanged" or self.found(address):
+            raise NodeError(
+                f"Talos took the patches, and the label is in its configuration all the same ({', '.join(where)})."
             )
         return "applied"
 
+    def look(self, address: str) -> list[str] | NodeError:
+        try:
+            return self.found(address)
+        except NodeError as why:
+            return why
+
     def run(self) -> None:
-        for node, address in sorted(self.module.params["nodes"].items()):
-            where = self.found(node, str(address))
-            action = self.mend(node, str(address), where) if where else "none"
+        nodes = [(node, str(address)) for node, address in sorted(self.module.params["nodes"].items())]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            seen = list(pool.map(self.look, [address for _node, address in nodes]))
+        # One after the other: a patch that Talos stumbles over meets one control plane, not all.
+        for (node, address), where in zip(nodes, seen):
+            try:
+                if isinstance(where, NodeError):
+                    raise where
+                action = self.mend(address, where) if where else "none"
+            except NodeError as why:
+                self.result["failed_nodes"].append({"node": node, "error": str(why)})
+                continue
             self.result["changed"] = self.result["changed"] or action != "none"
             self.result["nodes"].append({"name": node, "places": where, "action": action})
+        if self.result["failed_nodes"]:
+            self.fail()
 
-    def fail(self, msg: str) -> t.NoReturn:
-        done = ", ".join(f"{one['name']} {one['action']}" for one in self.result["nodes"])
+    def fail(self) -> None:
+        """One sentence for each reason, not for each node: a program that is not there is missed once."""
+        nodes_of: dict[str, list[str]] = {}
+        for one in self.result["failed_nodes"]:
+            nodes_of.setdefault(one["error"], []).append(one["node"])
+        why = " ".join(f"{listing(nodes)}: {error}" for error, nodes in nodes_of.items())
+        done = [f"{one['name']} {one['action']}" for one in self.result["nodes"] if one["action"] != "none"]
         self.module.fail_json(
-            msg=f"{msg} {f'Done before: {done}.' if done else 'Nothing was changed.'}",
+            msg=f"{why} {f'Done all the same: {listing(done)}.' if done else 'Nothing was changed.'}",
             failure_kind="execution",
             **self.result,
         )
-        raise AssertionError("not reached")
 
 
 def _last(text: str) -> str:
@@ -226,7 +267,7 @@ def main() -> None:
             "nodes": {"type": "dict", "required": True},
             "key": {
                 "type": "str",
-                "default": "node.kubernetes.io/exclude-from-external-load-balancers",
+                "default": EXCLUDE_LABEL,
                 "no_log": False,
             },
             "talosconfig": {"type": "path"},

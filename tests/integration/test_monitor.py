@@ -21,14 +21,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
-# The healthy window of the test; docs/eda.md tells of a longer one.
-QUIET_SECONDS = 20
-# A label is gone so soon after its return; on a machine that is given more than it can do, as much later.
+# How long the rulebook is watched on a healthy cluster: `make test` watches 600 s beside the Talos lab (tests/lab/suite.py).
+QUIET_SECONDS = float(os.environ.get("L2OPS_QUIET_SECONDS") or 20)
+# A label is gone so soon after its return.
 WITHIN_SECONDS = 10.0
-
-
-def within():
-    return WITHIN_SECONDS * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="module")
@@ -267,8 +263,10 @@ def rulebook(tmp_path_factory):
 
 def test_the_rulebook_is_quiet_on_a_healthy_cluster(rulebook):
     before = rulebook.events()
-    time.sleep(QUIET_SECONDS)  # that nothing happens can only be waited for
-    assert rulebook.running() and rulebook.events() == before, rulebook.text
+    end = time.monotonic() + QUIET_SECONDS
+    while time.monotonic() < end:  # that nothing happens can only be waited for
+        assert rulebook.running() and rulebook.events() == before, rulebook.text
+        time.sleep(min(1.0, QUIET_SECONDS))
 
 
 def test_the_rulebook_takes_a_returned_label_off(rulebook, kubectl, nodes):
@@ -276,7 +274,7 @@ def test_the_rulebook_takes_a_returned_label_off(rulebook, kubectl, nodes):
     for turn in (1, 2):
         began = time.monotonic()
         kubectl("label", "node", nodes[-turn], f"{LABEL}=")
-        until(lambda: not carriers(kubectl), within(), lambda: f"the label to be gone: {rulebook.text}")
+        until(lambda: not carriers(kubectl), WITHIN_SECONDS, lambda: f"the label to be gone: {rulebook.text}")
         print(f"label gone {time.monotonic() - began:.1f} s after its return")
     until(lambda: rulebook.text.count("PLAY RECAP") == plays + 2, 60, lambda: f"both plays to end: {rulebook.text}")
     assert "failed=1" not in rulebook.text and "mended: 1 mended" in rulebook.text

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -18,6 +21,9 @@ from l2lab.settings import ROOT, STATE, TALOS_CLUSTER, Settings
 
 SCENARIOS = ("kind", "broken")
 END = 25
+# The rulebook has nothing to say for so long on a healthy cluster; watched while the Talos lab is at work.
+QUIET_SECONDS = 600
+QUIET_TEST = "tests/integration/test_monitor.py::test_the_rulebook_is_quiet_on_a_healthy_cluster"
 
 
 class Suite:
@@ -37,10 +43,34 @@ class Suite:
             for line in process.stdout or ():
                 print(line, end="", flush=True)
                 end.append(line.rstrip())
-        ok = process.returncode == 0
+        return self.ended(name, process.returncode == 0, time.monotonic() - began, list(end))
+
+    @contextmanager
+    def beside(self, name: str, command: list[str], env: dict[str, str]) -> Iterator[None]:
+        """A step that waits more than it works, while another one runs. What it said is shown when it is over."""
+        ui.say(f"== {name}, beside what follows: {' '.join(Path(c).name if c.startswith('/') else c for c in command)}")
+        began = time.monotonic()
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+            process = subprocess.Popen(
+                command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+            )
+            try:
+                yield
+                if process.poll() is None:
+                    ui.say(f"== {name}: waiting for its end")
+                process.wait()
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
+            said.seek(0)
+            text = said.read()
+        print(text, end="", flush=True)
+        self.ended(name, process.returncode == 0, time.monotonic() - began, text.splitlines()[-END:])
+
+    def ended(self, name: str, ok: bool, seconds: float, end: list[str]) -> bool:
         if not ok:
-            self.ends[name] = list(end)
-        seconds = time.monotonic() - began
+            self.ends[name] = end
         self.results.append((name, ok, seconds))
         ui.say(f"== {name}: {'passed' if ok else 'FAILED'} after {seconds:.0f} s")
         return ok
@@ -58,15 +88,19 @@ class Suite:
         return 1 if failed else 0
 
 
-def on_talos(suite: Suite, engine: host.Engine) -> None:
-    """The scenario on real Talos nodes, last: it builds for minutes. Its lab goes again, unless it stood before or shows what failed."""
+def on_talos(suite: Suite, engine: host.Engine, quiet: tuple[list[str], dict[str, str]]) -> None:
+    """The scenario on real Talos nodes, last: it builds for minutes. Its lab goes again, unless it stood before or shows what failed.
+
+    Meanwhile nothing happens in the first lab, so the rulebook is watched there.
+    """
     if engine.name != "podman":
         ui.say("== talos: left out, the lab of real Talos nodes needs podman (LAB_ENGINE=podman, as root)")
         return
     script = [sys.executable, "tests/lab/talos.py"]
     stood = engine.exists("container", f"{TALOS_CLUSTER}-control-plane")
-    if suite.step("talos", [*script, "test"]) and not stood:
-        ui.run([*script, "down"], cwd=ROOT)
+    with suite.beside(f"rulebook quiet for {QUIET_SECONDS} s", *quiet):
+        if suite.step("talos", [*script, "test"]) and not stood:
+            ui.run([*script, "down"], cwd=ROOT)
 
 
 def main() -> int:
@@ -89,7 +123,7 @@ def main() -> int:
         for scenario in SCENARIOS:
             suite.step(f"molecule {scenario}", [str(drive.VENV / "molecule"), "test", "-s", scenario], env)
         suite.step("integration", [pytest, "-q", "--durations=15", "tests/integration"], env)
-        on_talos(suite, engine)
+        on_talos(suite, engine, ([pytest, "-q", QUIET_TEST], {**env, "L2OPS_QUIET_SECONDS": str(QUIET_SECONDS)}))
     except ui.LabError as why:
         print(f"\n{why}", file=sys.stderr)
         suite.results.append((f"stopped: {str(why).splitlines()[0]}", False, time.monotonic() - ui.START))

@@ -13,6 +13,8 @@ them. The account is an ordinary one, so that the server's priority and fairness
     race        by turns, `kubectl label nodes --all KEY-`, the leanest client there can be (Go: one list, then bare patches without any
                 precondition, 32 or 128 at once: the API server's own limit), the module as a process, and the whole ansible command,
                 whose fixed price is shown by a module that does nothing
+    apart       the same by turns, but for the ansible command, with the API server as far away as a person's is: a relay delays
+                what goes through it, so that a round trip takes so many milliseconds longer (--apart)
     nothing     what is sent when no node carries the label, by the API server's own count
     beside      another client writes to every node all the while: nothing of it may be lost, and the label is gone
     throttled   an API server that takes 4 requests at once and refuses the rest with 429: the label is gone, and nothing failed
@@ -60,6 +62,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -74,6 +77,50 @@ func must(err error) {
 	}
 }
 
+type parcel struct {
+	due  time.Time
+	data []byte
+}
+
+// Every parcel arrives late, none waits for another: a distance, not a narrow line.
+func pass(from, to net.Conn, late time.Duration) {
+	road := make(chan parcel, 1024)
+	go func() {
+		for one := range road {
+			time.Sleep(time.Until(one.due))
+			if _, err := to.Write(one.data); err != nil {
+				from.Close()
+			}
+		}
+		to.Close()
+	}()
+	for {
+		data := make([]byte, 32768)
+		count, err := from.Read(data)
+		if count > 0 {
+			road <- parcel{time.Now().Add(late), data[:count]}
+		}
+		if err != nil {
+			close(road)
+			return
+		}
+	}
+}
+
+func listen(at, server string, late time.Duration) {
+	listener, err := net.Listen("tcp", at)
+	must(err)
+	fmt.Println("listening")
+	for {
+		here, err := listener.Accept()
+		must(err)
+		there, err := net.Dial("tcp", server)
+		must(err)
+		go pass(here, there, late)
+		go pass(there, here, late)
+	}
+}
+
 func main() {
 	server := flag.String("server", "", "")
 	pki := flag.String("pki", "", "folder of the certificates")
@@ -83,7 +130,12 @@ func main() {
 	manager := flag.String("manager", "leanest", "who writes it")
 	selector := flag.String("selector", "", "of the nodes")
 	seconds := flag.Float64("seconds", 0, "go on so long")
+	relay := flag.String("relay", "", "listen there, and pass on to -server, late")
+	late := flag.Duration("late", 0, "each way")
 	flag.Parse()
+	if *relay != "" {
+		listen(*relay, *server, *late)
+	}
 	certificate, err := tls.LoadX509KeyPair(*pki+"/admin.crt", *pki+"/admin.key")
 	must(err)
 	authority, err := os.ReadFile(*pki + "/ca.crt")
@@ -231,6 +283,8 @@ class Server:
         folder.mkdir()
         self.processes: list[subprocess.Popen] = []
         self.url = f"https://127.0.0.1:{free_port()}"
+        # Where those who are measured knock: at the server itself, or at a relay that is far away from it.
+        self.door = self.url
         self._certificates()
         etcd, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
         self._start(
@@ -280,7 +334,10 @@ class Server:
             "current-context": "bench",
             "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
             "clusters": [
-                {"name": "bench", "cluster": {"server": self.url, "certificate-authority": str(self.folder / "ca.crt")}}
+                {
+                    "name": "bench",
+                    "cluster": {"server": self.door, "certificate-authority": str(self.folder / "ca.crt")},
+                }
             ],
             "users": [
                 {
@@ -294,8 +351,26 @@ class Server:
         }
         (self.folder / f"{user}.conf").write_text(json.dumps(made), encoding="ascii")
 
+    def move_away(self, relay: str, milliseconds: float) -> None:
+        """From now on a round trip of those who are measured takes so much longer."""
+        port = free_port()
+        self.door = f"https://127.0.0.1:{port}"
+        target = self.url.partition("//")[2]
+        late = f"{milliseconds / 2 * 1000:.0f}us"
+        self._start(relay, "-relay", f"127.0.0.1:{port}", "-server", target, "-late", late)
+        self._kubeconfig("admin")
+        end = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
     def _start(self, program: str, *arguments: str) -> None:
-        with (self.folder / f"{program}.log").open("wb") as log:
+        with (self.folder / f"{Path(program).name}.log").open("wb") as log:
             self.processes.append(
                 subprocess.Popen(
                     [str(BIN / program), *arguments],
@@ -377,9 +452,10 @@ class Bench:
         self.server = Server(self.folder / f"server-{len(list(self.folder.iterdir()))}", *more)
         return self.server
 
-    def lean(self, *arguments: str, stdin: str | None = None) -> list[str]:
+    def lean(self, *arguments: str, stdin: str | None = None, measured: bool = False) -> list[str]:
         assert self.server is not None
-        command = [self.leanest, "-server", self.server.url, "-pki", str(self.server.folder), *arguments]
+        where = self.server.door if measured else self.server.url
+        command = [self.leanest, "-server", where, "-pki", str(self.server.folder), *arguments]
         if stdin is not None:
             subprocess.run(command, input=stdin, text=True, check=True)
         return command
@@ -421,7 +497,7 @@ class Bench:
         made = {
             KUBECTL: [str(BIN / "kubectl"), "--kubeconfig", config, "label", "nodes", "--all", f"{KEY}-"],
             **{
-                name: self.lean("-workers", str(workers), "-selector", KEY, "-patch", remove)
+                name: self.lean("-workers", str(workers), "-selector", KEY, "-patch", remove, measured=True)
                 for workers, name in LEAN.items()
             },
             PROCESS: [*module, str(arguments)],
@@ -446,35 +522,58 @@ class Bench:
 
     def race(self) -> None:
         for count in self.options.nodes:
+            self.start()
+            self.populate(count)
+            names = list(self.commands())
+            row = self.turns(count, names)
+            self.tell(f"race {count}", f"race: {count} nodes", row)
+            self.judge(f"race {count}", row)
+            median = {name: statistics.median(taken) for name, taken in row.items()}
+            whole = statistics.median(one / other for one, other in zip(row[KUBECTL], row[TASK]))
+            print(
+                f"  {median[IDLE]:.2f} s of the module is its start; the whole ansible command: kubectl / it = {whole:.1f}"
+            )
+            print(f"  beyond an empty ansible command {median[TASK] - median[NOOP]:.2f} s", flush=True)
+
+    def apart(self) -> None:
+        for count in self.options.nodes:
             server = self.start()
             self.populate(count)
-            row: dict[str, list[float]] = {}
-            names = list(self.commands())
-            for run in range(self.options.runs + 1):
-                # By turns, and each first once: the load of the machine hits all alike. The first round warms up.
-                for name in names[run % len(names) :] + names[: run % len(names)]:
-                    if run == 0 and name == KUBECTL:
-                        continue
-                    if name not in (IDLE, NOOP):
-                        self.label()
-                    seconds, _said = self.timed(name)
-                    if name not in (IDLE, NOOP) and server.labelled():
-                        raise SystemExit(f"label: {name} left {server.labelled()} of {count} labels")
-                    if run:
-                        row.setdefault(name, []).append(round(seconds, 3))
-            throttled = server.counted().get("429", 0)
-            self.results[f"race {count}"] = {"seconds": row, "throttled": throttled}
-            print(
-                f"\nrace: {count} nodes of {len(json.dumps(node())) / 1000:.0f} kB, {self.options.runs} runs, load {os.getloadavg()[0]:.1f}"
-            )
-            for name, taken in row.items():
-                print(
-                    f"  {name:28} median {statistics.median(taken):7.2f} s  least {min(taken):7.2f}  most {max(taken):7.2f}"
-                )
-            self.judge(count, row)
-            print(f"  requests refused with 429: {throttled:.0f}", flush=True)
+            server.move_away(self.leanest, self.options.apart)
+            row = self.turns(count, [KUBECTL, *LEAN.values(), PROCESS])
+            self.tell(f"apart {count}", f"race, {self.options.apart:g} ms apart: {count} nodes", row)
+            self.judge(f"apart {count}", row)
 
-    def judge(self, count: int, row: dict[str, list[float]]) -> None:
+    def turns(self, count: int, names: list[str]) -> dict[str, list[float]]:
+        """Seconds that each took, by turns: the load of the machine hits all alike. A first round warms up."""
+        assert self.server is not None
+        row: dict[str, list[float]] = {}
+        for run in range(self.options.runs + 1):
+            for name in names[run % len(names) :] + names[: run % len(names)]:
+                if run == 0 and name == KUBECTL:
+                    continue
+                if name not in (IDLE, NOOP):
+                    self.label()
+                seconds, _said = self.timed(name)
+                if name not in (IDLE, NOOP) and self.server.labelled():
+                    raise SystemExit(f"label: {name} left {self.server.labelled()} of {count} labels")
+                if run:
+                    row.setdefault(name, []).append(round(seconds, 3))
+        return row
+
+    def tell(self, part: str, title: str, row: dict[str, list[float]]) -> None:
+        assert self.server is not None
+        throttled = self.server.counted().get("429", 0)
+        self.results[part] = {"seconds": row, "throttled": throttled}
+        size = len(json.dumps(node())) / 1000
+        print(f"\n{title} of {size:.0f} kB, {self.options.runs} runs, load {os.getloadavg()[0]:.1f}")
+        for name, taken in row.items():
+            print(
+                f"  {name:28} median {statistics.median(taken):7.2f} s  least {min(taken):7.2f}  most {max(taken):7.2f}"
+            )
+        print(f"  requests refused with 429: {throttled:.0f}")
+
+    def judge(self, part: str, row: dict[str, list[float]]) -> None:
         """By the median of the ratios within each round: what else runs on the machine hits both sides of a pair."""
         median = {name: statistics.median(taken) for name, taken in row.items()}
         limit = min(LEAN.values(), key=lambda name: median[name])
@@ -483,24 +582,19 @@ class Bench:
             return statistics.median(one / other for one, other in zip(row[dear], row[cheap]))
 
         slower, faster, most = ratio(PROCESS, limit), ratio(KUBECTL, PROCESS), ratio(KUBECTL, limit)
+        print(f"  goal: module / API server's own limit = {slower:.2f} (at most {SLOWER})")
         print(
-            f"  goal: module / API server's own limit = {slower:.2f} (at most {SLOWER}); {median[IDLE]:.2f} s of it is its start"
+            f"  goal: kubectl / module = {faster:.1f} (at least {FASTER:g}; the leanest client reaches {most:.1f} here)",
+            flush=True,
         )
-        print(
-            f"  goal: kubectl / module = {faster:.1f} (at least {FASTER:g}; the leanest client reaches {most:.1f} here)"
-        )
-        whole = median[TASK] - median[NOOP]
-        print(
-            f"  the whole ansible command: kubectl / it = {ratio(KUBECTL, TASK):.1f}; beyond an empty one {whole:.2f} s"
-        )
-        self.results[f"race {count}"].update(slower=round(slower, 2), faster=round(faster, 1), most=round(most, 1))
+        self.results[part].update(slower=round(slower, 2), faster=round(faster, 1), most=round(most, 1))
         if slower > SLOWER:
-            self.wrong.append(f"{count} nodes: {slower:.2f} times the API server's own limit, at most {SLOWER}")
+            self.wrong.append(f"{part} nodes: {slower:.2f} times the API server's own limit, at most {SLOWER}")
         if faster < FASTER:
             cannot = (
                 f"; no client can: the leanest is {most:.1f} times faster than kubectl here" if most < FASTER else ""
             )
-            said = f"{count} nodes: {faster:.1f} times faster than kubectl, at least {FASTER:g}{cannot}"
+            said = f"{part} nodes: {faster:.1f} times faster than kubectl, at least {FASTER:g}{cannot}"
             if most < FASTER:
                 print(f"  not reached: {said}")
             else:
@@ -568,9 +662,12 @@ class Bench:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = ("race", "nothing", "beside", "throttled")
+    parts = ("race", "apart", "nothing", "beside", "throttled")
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
-    parser.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000], help="of part race")
+    parser.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000], help="of the parts race and apart")
+    parser.add_argument(
+        "--apart", type=float, default=5, help="milliseconds that a round trip takes longer in part apart"
+    )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", help="write all numbers to this file")
     parser.add_argument("--check", action="store_true", help="fail unless the goals are met")

@@ -90,7 +90,7 @@ def play(api, omni, tmp_path, root):
 
 def add(api, name, owned, image="Talos (v1.12.0)"):
     annotations = {"talos.dev/owned-labels": json.dumps([KEY])} if owned else {}
-    status = {"nodeInfo": {"osImage": image}}
+    status = {"nodeInfo": {"osImage": image}, "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}
     api.add(
         {"kind": "Node", "metadata": {"name": name, "labels": {KEY: ""}, "annotations": annotations}, "status": status}
     )
@@ -209,6 +209,37 @@ def test_what_lasts_is_written_before_the_role_fails(play, api, tmp_path):
     assert json.loads((tmp_path / "patch-2.json").read_text(encoding="utf-8")) == {
         "machine": {"nodeLabels": {KEY: {"$patch": "delete"}}}
     }
+
+
+TALOSCTL = """#!/bin/sh
+# A stand-in for talosctl and the one machine that it reaches: a file with its configuration.
+case "$*" in
+  *" get "*) cat MACHINE ;;
+  *" --dry-run"*) echo "Dry run summary:" ;;
+  *" patch "*) echo '{machine: {type: controlplane}}' > MACHINE; echo "Applied configuration without a reboot" >&2 ;;
+esac
+"""
+
+
+@pytest.fixture
+def talosctl(tmp_path):
+    machine, program = tmp_path / "machine.yaml", tmp_path / "talosctl"
+    machine.write_text(f'machine: {{type: controlplane, nodeLabels: {{{KEY}: ""}}}}\n', encoding="utf-8")
+    program.write_text(TALOSCTL.replace("MACHINE", str(machine)), encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
+def test_method_talos_looks_at_the_node_whatever_talosctl_said(play, api, talosctl):
+    """A changed configuration is a promise; the Node is what counts."""
+    add(api, "cp-1", owned=True)
+    wanted = {"metallb_nodes_method": "talos", "metallb_talosctl": str(talosctl), "metallb_wait_timeout": 1}
+    status, text = without_credentials(play, "--check", **wanted)
+    assert status == 0 and "changed=2" in text, text
+    status, text = without_credentials(play, **wanted)
+    assert status != 0 and api.sent("PATCH") == [], text
+    assert "hold the label no more, and after 1 s cp-1 still has the label from Talos" in text, text
+    assert "controller-runtime" in text and "metallb_wait_timeout" in text
 
 
 def test_an_owner_is_not_fought(play, api):

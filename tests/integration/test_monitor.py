@@ -35,9 +35,10 @@ def nodes(kubectl):
 
 
 @pytest.fixture(autouse=True)
-def clean(kubectl, nodes):
-    """No label before and after, whatever happened."""
+def clean(kubectl, nodes, live):
+    """A cluster at rest to begin with, whatever other tests did to it; and no label before and after."""
     kubectl("label", "nodes", *nodes, f"{LABEL}-")
+    live.healthy()
     yield
     kubectl("label", "nodes", *nodes, f"{LABEL}-")
 
@@ -94,14 +95,14 @@ def changes(text):
 def test_a_pass_mends_a_label_that_is_back_and_the_next_is_quiet(monitor, kubectl, nodes):
     kubectl("label", "node", nodes[0], f"{LABEL}=")
     status, text, said = monitor("--check")
-    assert (status, said["status"]) == (0, "mended") and "would mend" in text, text
+    assert (status, said["remaining"], said["status"]) == (0, [], "mended") and "would mend" in text, text
     assert carriers(kubectl) == [f"node/{nodes[0]}"], "a dry run writes nothing"
     status, text, said = monitor()
-    assert (status, said["status"], changes(text)) == (0, "mended", 1), text
+    assert (status, said["remaining"], said["status"], changes(text)) == (0, [], "mended", 1), text
     assert said["mended"] == [f"Node {nodes[0]}: {LABEL} taken off"] and said["labelled"] == []
     assert carriers(kubectl) == []
     status, text, said = monitor()
-    assert (status, said["status"], changes(text)) == (0, "healthy", 0), text
+    assert (status, said["remaining"], said["status"], changes(text)) == (0, [], "healthy", 0), text
     assert "healthy" not in text, "nothing to say"
 
 

@@ -23,9 +23,10 @@ from l2lab.settings import KUBECONFIG, Settings
 Object = dict[str, Any]
 HOME = "metallb-system"
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
-# What a cluster may take to come to rest after the worst of these faults: seconds here, more where a kubelet that starts
-# again has to wait for a busy API server before it looks at its pods.
-PATIENCE = 60.0
+# What a cluster may take to come to rest after the worst of these faults.
+PATIENCE = 25.0
+# The same where a kubelet starts again: it may have to wait for a busy API server before it looks at its pods.
+KUBELET_PATIENCE = 60.0
 AT_ONCE = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%"}}
 
 
@@ -102,7 +103,7 @@ class Live:
         assert not result["failed"], result
         return result
 
-    def healthy(self, **options: Any) -> None:
+    def healthy(self, patience: float = PATIENCE, **options: Any) -> None:
         """Wait until all is well: no error, and no warning but of the demo's own deprecated annotation.
 
         MetalLB 0.15.3 leaves ServiceL2Status wrong or missing after a failover. That is a finding (MLB510), and its own remedy
@@ -115,7 +116,7 @@ class Live:
             found[:] = [one for one in findings if one["severity"] != "info" and not demo(one)]
             return not found
 
-        for seconds in (2, PATIENCE):
+        for seconds in (2, patience):
             if wait(rest, seconds):
                 return
             for one in found:
@@ -125,7 +126,7 @@ class Live:
                     )
         pods = kubectl("-n", HOME, "get", "pods", "-o", "wide", check=False)
         events = kubectl("-n", HOME, "get", "events", "--sort-by=.lastTimestamp", check=False).splitlines()[-15:]
-        raise AssertionError("\n".join([f"not healthy after {PATIENCE:.0f} s:", told(found), pods, *events]))
+        raise AssertionError("\n".join([f"not healthy after {patience:.0f} s:", told(found), pods, *events]))
 
     # -- the wire -----------------------------------------------------------------------------------------------------
 

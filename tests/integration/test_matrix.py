@@ -21,6 +21,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._catalogue import CA
 from ansible_collections.l2ops.metallb.tests.integration.live import (
     EXCLUDE,
     HOME,
+    KUBELET_PATIENCE,
+    PATIENCE,
     Live,
     Object,
     advertisement,
@@ -38,12 +40,13 @@ pytestmark = pytest.mark.usefixtures("brisk")
 @dataclass
 class Expected:
     """codes: the findings that this is, each with its object or objects. With validate, these options of l2_validate hold what
-    is to be judged; options are l2_diagnose's."""
+    is to be judged; options are l2_diagnose's. patience: seconds to come to rest once it is undone."""
 
     codes: dict[str, str | set[str]]
     says: str = ""
     validate: Object | None = None
     options: Object = field(default_factory=dict)
+    patience: float = PATIENCE
 
 
 Fault = Callable[[Live], Iterator[Expected]]
@@ -272,7 +275,7 @@ def announcer_that_is_not_ready(live):
     live.engine.execute(node, "systemctl", "stop", "kubelet")
     try:
         live.set_condition(node, "Ready", "Unknown")
-        yield Expected({"MLB204": node}, says="traefik/traefik")
+        yield Expected({"MLB204": node}, says="traefik/traefik", patience=KUBELET_PATIENCE)
     finally:
         live.engine.execute(node, "systemctl", "start", "kubelet")
         live.ready(node)
@@ -670,7 +673,7 @@ def check(live: Live, fault: Fault, tmp_path: Path, **healthy: Any) -> None:
         assert wait(found, 20), f"{wrong}; found:\n{told(findings)}"
     finally:
         next(made, None)
-    live.healthy(**healthy)
+    live.healthy(expected.patience, **healthy)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -36,9 +36,9 @@ def nodes(kubectl):
 
 @pytest.fixture(autouse=True)
 def clean(kubectl, nodes, live):
-    """A cluster at rest to begin with, whatever other tests did to it; and no label before and after."""
+    """A cluster at rest to begin with, a minute after whatever other tests did to it; and no label before and after."""
     kubectl("label", "nodes", *nodes, f"{LABEL}-")
-    live.healthy()
+    live.healthy(patience=60)
     yield
     kubectl("label", "nodes", *nodes, f"{LABEL}-")
 

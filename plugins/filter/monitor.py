@@ -8,20 +8,20 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.l2ops.metallb.plugins.module_utils import _monitor
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations import remediation
 
 
 def _told(name: str, function: t.Callable[..., dict[str, t.Any]], *arguments: t.Any) -> dict[str, t.Any]:
     try:
         return function(*arguments)
-    except _monitor.MonitorError as error:
+    except remediation.MonitorError as error:
         raise AnsibleFilterError(f"l2ops.metallb.{name}: {error}") from error
 
 
 def monitor_plan(
     result: t.Any, state: str = "", fix: t.Any = (), nodes: t.Any = (), remembers: bool = True, carriers: t.Any = ()
 ) -> dict[str, t.Any]:
-    return _told("monitor_plan", _monitor.plan, result, state, fix, nodes, remembers, carriers or ())
+    return _told("monitor_plan", remediation.plan, result, state, fix, nodes, remembers, carriers or ())
 
 
 def monitor_report(
@@ -33,7 +33,7 @@ def monitor_report(
     severity: str = "error",
     check: bool = False,
 ) -> dict[str, t.Any]:
-    return _told("monitor_report", _monitor.report, result, state, planned, done, now, severity, check)
+    return _told("monitor_report", remediation.report, result, state, planned, done, now, severity, check)
 
 
 class FilterModule:

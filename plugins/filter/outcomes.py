@@ -8,7 +8,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.l2ops.metallb.plugins.module_utils import _outcomes
+from ansible_collections.l2ops.metallb.plugins.module_utils._report import (
+    failover as _failover,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._report import (
+    preflight as _preflight,
+)
 
 
 def _result(name: str, module: str, given: t.Any) -> t.Mapping[str, t.Any]:
@@ -18,21 +23,21 @@ def _result(name: str, module: str, given: t.Any) -> t.Mapping[str, t.Any]:
 
 
 def preflight(probe: t.Any) -> dict[str, t.Any]:
-    return _outcomes.preflight(_result("preflight", "l2_probe", probe))
+    return _preflight.preflight(_result("preflight", "l2_probe", probe))
 
 
 def portions(pools: t.Any, held: t.Any = (), most: int = 4096, size: int = 512) -> list[dict[str, t.Any]]:
     if isinstance(pools, (str, t.Mapping)) or not isinstance(pools, t.Iterable):
         raise AnsibleFilterError("l2ops.metallb.portions: a list of ranges and prefixes is wanted")
     try:
-        return _outcomes.portions([str(one) for one in pools], [str(one) for one in held], int(most), int(size))
+        return _preflight.portions([str(one) for one in pools], [str(one) for one in held], int(most), int(size))
     except ValueError as why:
         raise AnsibleFilterError(str(why)) from why
 
 
 def failover(watch: t.Any, tcp: t.Any, away: t.Any, clock: float = 0.0) -> dict[str, t.Any]:
     ports = _result("failover", "service_probe", tcp) if tcp else None
-    return _outcomes.failover(
+    return _failover.failover(
         _result("failover", "l2_probe", watch), ports, _result("failover", "speaker_away", away), float(clock)
     )
 

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.l2ops.metallb.plugins.module_utils import _render, _report
+from ansible_collections.l2ops.metallb.plugins.module_utils._report import analysis, junit, markdown, sarif, verify
 
 
 def _mapping(what: str, given: t.Any) -> t.Mapping[str, t.Any]:
@@ -28,13 +28,13 @@ def verdict(
     ports: t.Any = None,
     wire_required: bool = False,
 ) -> dict[str, t.Any]:
-    return _report.verdict(
+    return verify.verdict(
         _mapping("the input of l2ops.metallb.verdict", info), wanted or [], wire or None, ports or None, wire_required
     )
 
 
 def probe_targets(info: t.Any, wanted: t.Sequence[t.Mapping[str, t.Any]] | None = None) -> list[dict[str, t.Any]]:
-    return _report.probe_targets(
+    return verify.probe_targets(
         _mapping("the input of l2ops.metallb.probe_targets", info).get("services", []), wanted or []
     )
 
@@ -42,7 +42,7 @@ def probe_targets(info: t.Any, wanted: t.Sequence[t.Mapping[str, t.Any]] | None 
 def _rendered(name: str, render: t.Callable[..., str], *arguments: t.Any) -> str:
     try:
         return render(*arguments)
-    except _render.RenderError as error:
+    except analysis.RenderError as error:
         raise AnsibleFilterError(f"l2ops.metallb.{name}: {error}") from error
 
 
@@ -53,23 +53,23 @@ def _columns() -> int:
 
 
 def report_text(result: t.Any, width: int = 0, title: str = "") -> str:
-    return _rendered("report_text", _render.text, result, int(width) or _columns(), title, os.getcwd())
+    return _rendered("report_text", analysis.text, result, int(width) or _columns(), title, os.getcwd())
 
 
 def report_json(result: t.Any) -> str:
-    return _rendered("report_json", _render.as_json, result)
+    return _rendered("report_json", analysis.as_json, result)
 
 
 def report_markdown(result: t.Any, title: str = "MetalLB, layer 2") -> str:
-    return _rendered("report_markdown", _render.markdown, result, title, os.getcwd())
+    return _rendered("report_markdown", markdown.markdown, result, title, os.getcwd())
 
 
 def report_junit(result: t.Any, title: str = "MetalLB, layer 2", fail_on: str = "error") -> str:
-    return _rendered("report_junit", _render.junit, result, title, fail_on, os.getcwd())
+    return _rendered("report_junit", junit.junit, result, title, fail_on, os.getcwd())
 
 
 def report_sarif(result: t.Any, base: str = "") -> str:
-    return _rendered("report_sarif", _render.sarif, result, base or os.getcwd())
+    return _rendered("report_sarif", sarif.sarif, result, base or os.getcwd())
 
 
 class FilterModule:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.l2ops.metallb.plugins.module_utils import _talos
+from ansible_collections.l2ops.metallb.plugins.module_utils._talos import machine_config
 
 
 def label_patches(
@@ -17,7 +17,7 @@ def label_patches(
     if isinstance(versions, str):
         raise AnsibleFilterError(f"l2ops.metallb.label_patches: versions must be a list, not {versions!r}")
     try:
-        return _talos.written(
+        return machine_config.written(
             str(form), str(key), str(cluster or ""), str(machine_set or ""), [str(one) for one in versions or ()]
         )
     except ValueError as why:

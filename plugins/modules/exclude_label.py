@@ -205,17 +205,12 @@ import threading
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
-from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
-    ApiError,
-    Kube,
-    ListRequest,
-    argument_spec,
-    connect,
-    guarded,
-    resource_path,
-)
-from ansible_collections.l2ops.metallb.plugins.module_utils._labels import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.client import Kube
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest, resource_path
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.node_labels import (
     EXCLUDE_LABEL,
     Change,
     Hold,

@@ -354,23 +354,23 @@ import os
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.l2ops.metallb.plugins.module_utils._answers import listed, spread
-from ansible_collections.l2ops.metallb.plugins.module_utils._gitops import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS as JUDGING
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import judged, options_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import listed, spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.manifests import ManifestError, read_repository
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.ownership import decide
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.render import render
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.request import (
     STYLES,
     App,
     Chart,
     GitopsError,
     Wishes,
     chart_of,
-    decide,
-    render,
     traefik,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._judging import ARGUMENTS as JUDGING
-from ansible_collections.l2ops.metallb.plugins.module_utils._judging import judged, options_of
-from ansible_collections.l2ops.metallb.plugins.module_utils._manifests import ManifestError, read_repository
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import OptionError
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import written
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import OptionError
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import written
 
 try:
     import yaml

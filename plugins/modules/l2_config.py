@@ -318,8 +318,20 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
-from ansible_collections.l2ops.metallb.plugins.module_utils._apply import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.client import Kube
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import (
+    ListOutcome,
+    ListRequest,
+    resource_path,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.options import (
+    advertisement_to_object,
+    pool_to_object,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.config_plan import (
     ADVERTISEMENTS,
     POOLS,
     Plan,
@@ -331,21 +343,16 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._apply import (
     plan,
     shown,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
-    ApiError,
-    Kube,
-    ListOutcome,
-    ListRequest,
-    argument_spec,
-    connect,
-    guarded,
-    resource_path,
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers import (
+    causes_of,
+    is_controller,
+    is_speaker,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import advertisement_to_object, pool_to_object
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules import advertisements, pools
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import OptionError, Options, judge
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import Snapshot
-from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import causes_of, is_controller, is_speaker
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import OptionError
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
 POLL = 2.0
 CONFLICTS = 3

@@ -373,17 +373,15 @@ failure_kind:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings import fails
-from ansible_collections.l2ops.metallb.plugins.module_utils._judging import ARGUMENTS, judged, options_of
-from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
-    ListRequest,
-    argument_spec,
-    connect,
-    guarded,
-)
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import OptionError, diagnose_all
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import SnapshotError, gather, load
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS, judged, options_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._diagnosis.diagnosis import diagnose_all
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import fails
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import OptionError
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import SnapshotError, load
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import gather
 
 
 def taker(module):

@@ -312,14 +312,11 @@ failure_kind:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._judging import facts
-from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
-    ListRequest,
-    argument_spec,
-    connect,
-    guarded,
-)
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import SnapshotError, gather, load, save
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import facts
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import SnapshotError, load, save
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import gather
 
 POLL = 0.5
 STUCK = 10.0

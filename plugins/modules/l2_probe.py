@@ -660,8 +660,8 @@ reason:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _octets, _probe, _sweep, _targets
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import TargetError, WireError
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire import octets, probe, sweep, targets
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire.errors import TargetError, WireError
 
 MILLISECOND = 1_000_000
 ROUNDS = {"sweep": [100, 150, 300], "watch": [100, 150, 300], "conflict": [500, 1000, 1000]}
@@ -697,7 +697,7 @@ def build_settings(params):
     timeouts = list(params["timeout"] or ROUNDS[params["mode"]])
     if params["retries"] is not None:
         timeouts = (timeouts + [timeouts[-1]] * params["retries"])[: params["retries"] + 1]
-    return _sweep.Settings(
+    return sweep.Settings(
         timeouts=tuple(number * MILLISECOND for number in timeouts),
         window=params["duplicate_window"] * MILLISECOND,
         burst=params["burst"],
@@ -711,22 +711,22 @@ def build_settings(params):
 
 def build_request(params):
     """What to ask, from the options."""
-    wanted = _targets.parse_targets(params["targets"], params["max_targets"], params["exclude"])
-    _targets.parse_expected(params["expected"], wanted)
+    wanted = targets.parse_targets(params["targets"], params["max_targets"], params["exclude"])
+    targets.parse_expected(params["expected"], wanted)
     canaries = []
     for text in params["canary"]:
-        address = _octets.to_address(text)
+        address = octets.to_address(text)
         if address is None:
             raise TargetError(f"canary: {text!r} is no address.")
         canaries.append(address)
     watch = None
     if params["mode"] == "watch":
-        watch = _probe.Watch(
+        watch = probe.Watch(
             int(params["duration"] * 1000) * MILLISECOND, params["interval"] * MILLISECOND, params["until"]
         )
-    return _probe.Request(
+    return probe.Request(
         wanted=wanted,
-        nodes=_targets.parse_nodes(params["nodes"]),
+        nodes=targets.parse_nodes(params["nodes"]),
         interface=params["interface"] or "",
         source=params["source"] or "",
         settings=build_settings(params),
@@ -779,7 +779,7 @@ def main():
     )
     try:
         within_limits(module.params)
-        result = _probe.probe(build_request(module.params))
+        result = probe.probe(build_request(module.params))
     except WireError as error:
         module.fail_json(msg=str(error), failure_kind="execution", reason=error.reason)
     wrong = judge(result, module.params["mode"])

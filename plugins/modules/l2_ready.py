@@ -134,20 +134,12 @@ failure_kind:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
-from ansible_collections.l2ops.metallb.plugins.module_utils._election import predictions
-from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
-    ApiError,
-    Kube,
-    ListRequest,
-    argument_spec,
-    connect,
-    guarded,
-    resource_path,
-)
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import Options, judge
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import ELECTION, gather
-from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.client import Kube
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest, resource_path
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers import (
     causes_of,
     describe,
     expected_from,
@@ -159,6 +151,10 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
     unready,
     wrong_statuses,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import predictions
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import ELECTION, gather
 
 POLL = 1.0
 # What keeps MetalLB as a whole from working, and what keeps a service from being announced.

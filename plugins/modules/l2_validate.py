@@ -340,29 +340,21 @@ judged:
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.l2ops.metallb.plugins.module_utils._answers import listed, spread
-from ansible_collections.l2ops.metallb.plugins.module_utils._judging import ARGUMENTS, judged, options_of
-from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
-    ListRequest,
-    argument_spec,
-    connect,
-    guarded,
-)
-from ansible_collections.l2ops.metallb.plugins.module_utils._manifests import ManifestError, Manifests, read
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS, judged, options_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import listed, spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.manifests import ManifestError, Manifests, read
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.options import (
     OPTION_FIELDS,
     advertisement_to_object,
     pool_to_object,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import OptionError
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import (
-    DEFAULT_NAMESPACE,
-    PLURALS,
-    SnapshotError,
-    gather,
-    load,
-    written,
-)
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import OptionError
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import SnapshotError, load
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import gather
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import DEFAULT_NAMESPACE, PLURALS
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import written
 
 try:
     import yaml

@@ -136,7 +136,8 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.l2ops.metallb.plugins.module_utils import _omni, _talos
+from ansible_collections.l2ops.metallb.plugins.module_utils._talos import machine_config
+from ansible_collections.l2ops.metallb.plugins.module_utils._talos import omni as _omni
 
 try:
     import yaml
@@ -234,7 +235,7 @@ class Omni:
             self.fail(f"The label {self.key} would not go from {machine_set}: {plan.why}.")
         self.result["action"] = plan.action
         if plan.action == "template":
-            wanted = _talos.template_patches(self.key, _omni.places(clusters[0]))
+            wanted = machine_config.template_patches(self.key, _omni.places(clusters[0]))
             self.result["template_patches"] = json.dumps(wanted, indent=2)
         if plan.action != "apply":
             return

@@ -463,12 +463,12 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _service
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import WireError
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire import service
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire.errors import WireError
 
 # options of a target that default to the option of the same name at the top
 INHERITED = {
-    "protocol": {"type": "str", "choices": list(_service.PROTOCOLS)},
+    "protocol": {"type": "str", "choices": list(service.PROTOCOLS)},
     "timeout": {"type": "float"},
     "retries": {"type": "int"},
     "path": {"type": "str"},
@@ -539,7 +539,7 @@ def build_check(target, params):
     """One check from a target and the options at the top."""
     merged = {name: target[name] if target.get(name) is not None else params[name] for name in INHERITED}
     protocol = merged["protocol"]
-    port = target["port"] if target["port"] is not None else _service.DEFAULT_PORT.get(protocol)
+    port = target["port"] if target["port"] is not None else service.DEFAULT_PORT.get(protocol)
     where = target["name"] or target["address"]
     if port is None:
         raise bad("targets", f"{where} has no port, and {protocol} has no usual one.")
@@ -559,7 +559,7 @@ def build_check(target, params):
         if re.search(r"[\r\n]", f"{name}{text}"):
             raise bad("headers", f"{name!r} of {where} has a line break.")
     pattern = build_pattern(merged["body_regex"])
-    return _service.Check(
+    return service.Check(
         address=target["address"],
         port=port,
         protocol=protocol,
@@ -630,7 +630,7 @@ def main():
                 "concurrency",
                 f"with duration all {len(checks)} services are asked at a time; raise concurrency to that.",
             )
-        results = _service.check_all(checks, params["concurrency"], params["duration"], params["interval"] / 1000)
+        results = service.check_all(checks, params["concurrency"], params["duration"], params["interval"] / 1000)
     except WireError as error:
         module.fail_json(msg=str(error), failure_kind="execution")
     summary = summarize(results)

@@ -128,16 +128,11 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
-    ApiError,
-    Kube,
-    ListRequest,
-    argument_spec,
-    connect,
-    guarded,
-    resource_path,
-)
-from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.client import Kube
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest, resource_path
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers import (
     SpeakerPod,
     is_speaker,
     pods_of,

@@ -175,19 +175,12 @@ failure_kind:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._answers import spread
-from ansible_collections.l2ops.metallb.plugins.module_utils._election import predictions
-from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
-    ApiError,
-    Kube,
-    ListRequest,
-    argument_spec,
-    connect,
-    guarded,
-    resource_path,
-)
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import ELECTION, gather
-from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.client import Kube
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest, resource_path
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers import (
     NODE_LABEL,
     SERVICE_NAME_LABEL,
     SERVICE_NAMESPACE_LABEL,
@@ -206,6 +199,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._speakers import (
     why_not_ready,
     wrong_statuses,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import predictions
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import ELECTION, gather
 
 POLL = 0.5
 # A speaker is back within a few seconds, or it is worth asking whether its node is still there.

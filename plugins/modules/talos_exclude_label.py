@@ -135,8 +135,8 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.l2ops.metallb.plugins.module_utils._labels import EXCLUDE_LABEL, listing
-from ansible_collections.l2ops.metallb.plugins.module_utils._talos import outcome, patches, places
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.node_labels import EXCLUDE_LABEL, listing
+from ansible_collections.l2ops.metallb.plugins.module_utils._talos.machine_config import outcome, patches, places
 
 try:
     import yaml

@@ -217,9 +217,10 @@ def measure(path: str) -> dict:
     """In a process of its own, so that memory is that of the work alone."""
     clock = time.perf_counter()
     began = time.process_time()
-    from ansible_collections.l2ops.metallb.plugins.module_utils._judging import judged as judge
-    from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import Options, diagnose_all
-    from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import load
+    from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import judged as judge
+    from ansible_collections.l2ops.metallb.plugins.module_utils._diagnosis.diagnosis import diagnose_all
+    from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
+    from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import load
 
     imported = time.process_time()
     snapshot = load(path)

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import PLURALS, Snapshot, save
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import save
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import PLURALS
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 from ansible_collections.l2ops.metallb.tests.integration.live import (
     EXCLUDE,
     HOME,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.l2ops.metallb.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.catalogue import CATALOGUE
 from ansible_collections.l2ops.metallb.tests.integration.live import (
     EXCLUDE,
     HOME,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.l2ops.metallb.plugins.module_utils import _talos
+from ansible_collections.l2ops.metallb.plugins.module_utils._talos import machine_config
 from ansible_collections.l2ops.metallb.plugins.modules import talos_exclude_label
 from ansible_collections.l2ops.metallb.tests.unit import run_module
 
@@ -43,8 +43,8 @@ VERSIONS = [f"v1.{number}" for number in range(7, min(NEWEST, 13) + 1)]
 NEW_VERSIONS = [f"v1.{number}" for number in range(14, NEWEST + 1)]
 pytestmark = pytest.mark.skipif(not TALOSCTL, reason="no talosctl: make lab builds it")
 
-SET, DELETE = (json.dumps(one) for one in _talos.documents_of(_talos.MACHINE, KEY))
-NEW_SET, NEW_DELETE = (json.dumps(one) for one in _talos.documents_of(_talos.NODE_CONFIG, KEY))
+SET, DELETE = (json.dumps(one) for one in machine_config.documents_of(machine_config.MACHINE, KEY))
+NEW_SET, NEW_DELETE = (json.dumps(one) for one in machine_config.documents_of(machine_config.NODE_CONFIG, KEY))
 
 
 def run(*arguments):
@@ -79,7 +79,7 @@ def patch(config, tmp_path, *texts):
 
 
 def holds(path):
-    return bool(_talos.places(list(yaml.safe_load_all(path.read_text(encoding="utf-8"))), KEY))
+    return bool(machine_config.places(list(yaml.safe_load_all(path.read_text(encoding="utf-8"))), KEY))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -132,11 +132,11 @@ def test_json6902_is_refused_for_what_1_12_generates(born, tmp_path):
 
 def test_what_omni_is_given_does_the_same(born, tmp_path):
     """Omni applies the patches of its two ConfigPatches one after the other; talosctl stands for it here."""
-    given = _talos.config_patches("mine", "mine-control-planes", KEY)
+    given = machine_config.config_patches("mine", "mine-control-planes", KEY)
     assert [one["metadata"]["id"] for one in given] == sorted(one["metadata"]["id"] for one in given)
     error, out = patch(born("v1.12", "controlplane"), tmp_path, *(one["spec"]["data"] for one in given))
     assert not error and not holds(out)
-    inline = [json.dumps(one["inline"]) for one in _talos.template_patches(KEY)]
+    inline = [json.dumps(one["inline"]) for one in machine_config.template_patches(KEY)]
     error, out = patch(born("v1.7", "controlplane"), tmp_path, *inline)
     assert not error and not holds(out)
 
@@ -144,7 +144,9 @@ def test_what_omni_is_given_does_the_same(born, tmp_path):
 @pytest.mark.parametrize("version", VERSIONS[1:])
 def test_a_patch_of_the_users_own_that_deletes_after_ours_fails_so_none_is_added(born, tmp_path, version):
     """Why omni_exclude_label does nothing where a ConfigPatch deletes the label, and names one that comes later."""
-    ours = [json.loads(one["spec"]["data"]) for one in _talos.config_patches("mine", "mine-control-planes", KEY)]
+    ours = [
+        json.loads(one["spec"]["data"]) for one in machine_config.config_patches("mine", "mine-control-planes", KEY)
+    ]
     after = patch(born(version, "controlplane"), tmp_path, *map(json.dumps, ours), DELETE)[0]
     assert "lookup failed" in after
     error, out = patch(born(version, "controlplane"), tmp_path, DELETE, *map(json.dumps, ours))
@@ -216,7 +218,9 @@ def test_a_talos_before_1_14_refuses_the_new_document(born, tmp_path):
 @pytest.mark.parametrize("version", NEW_VERSIONS)
 def test_configurations_of_1_14_lose_it_by_the_new_document_only(born, tmp_path, version):
     config = born(version, "controlplane")
-    assert _talos.places(list(yaml.safe_load_all(config.read_text(encoding="utf-8"))), KEY) == [_talos.NODE_CONFIG]
+    assert machine_config.places(list(yaml.safe_load_all(config.read_text(encoding="utf-8"))), KEY) == [
+        machine_config.NODE_CONFIG
+    ]
     error, out = patch(config, tmp_path, SET, DELETE)
     assert not error and holds(out), "the old pair leaves the label without a word"
     error, once = patch(config, tmp_path, NEW_SET, NEW_DELETE)
@@ -250,7 +254,9 @@ def test_a_talos_of_1_14_refuses_the_new_pair_alone_where_the_label_is_in_the_ol
 @pytest.mark.parametrize("version", [*VERSIONS[5:], *NEW_VERSIONS] if NEW_VERSIONS else [])
 def test_a_talos_of_1_14_takes_both_pairs_whatever_the_cluster_was_born_with(born, tmp_path, version):
     """As omni_exclude_label gives them from Talos 1.14 on."""
-    given = _talos.config_patches("mine", "mine-control-planes", KEY, (_talos.MACHINE, _talos.NODE_CONFIG))
+    given = machine_config.config_patches(
+        "mine", "mine-control-planes", KEY, (machine_config.MACHINE, machine_config.NODE_CONFIG)
+    )
     error, out = patch(born(version, "controlplane"), tmp_path, *(one["spec"]["data"] for one in given))
     assert not error and not holds(out)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".lab" / "collections"))
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _octets, _probe, _service, _sweep, _targets
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._errors import WireError
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire import octets, probe, service, sweep, targets
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire.errors import WireError
 
 MS = 1_000_000
 
@@ -24,32 +24,32 @@ MS = 1_000_000
 def main():
     wish = json.load(sys.stdin)
     if "checks" in wish:
-        checks = [_service.Check(**one) for one in wish["checks"]]
-        print(json.dumps(_service.check_all(checks, 64, wish.get("duration", 0))))
+        checks = [service.Check(**one) for one in wish["checks"]]
+        print(json.dumps(service.check_all(checks, 64, wish.get("duration", 0))))
         return
-    wanted = _targets.parse_targets(wish["targets"], 70000)
-    _targets.parse_expected(wish.get("expected"), wanted)
+    wanted = targets.parse_targets(wish["targets"], 70000)
+    targets.parse_expected(wish.get("expected"), wanted)
     watch = wish.get("watch")
-    request = _probe.Request(
+    request = probe.Request(
         wanted,
-        _targets.parse_nodes(wish.get("nodes")),
+        targets.parse_nodes(wish.get("nodes")),
         interface=wish.get("interface", ""),
         source=wish.get("source", ""),
-        settings=_sweep.Settings(
+        settings=sweep.Settings(
             timeouts=tuple(number * MS for number in wish.get("timeout", (100, 150, 300))),
             window=wish.get("window", 250) * MS,
             ceiling=wish.get("ceiling", 0),
         ),
         unicast=wish.get("unicast", "auto"),
-        canaries=[_octets.to_address(text) for text in wish.get("canary", [])],
+        canaries=[octets.to_address(text) for text in wish.get("canary", [])],
         conflict=wish.get("conflict", False),
         fallback=wish.get("fallback", "fail"),
-        watch=_probe.Watch(watch["ms"] * MS, watch.get("interval", 50) * MS, watch.get("until", "duration"))
+        watch=probe.Watch(watch["ms"] * MS, watch.get("interval", 50) * MS, watch.get("until", "duration"))
         if watch
         else None,
     )
     try:
-        result = _probe.probe(request)
+        result = probe.probe(request)
     except WireError as error:
         result = {"error": str(error), "reason": error.reason}
     print(json.dumps(result))

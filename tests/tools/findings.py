@@ -57,7 +57,8 @@ def words(case: Any) -> str:
 
 def found_in(case: Any) -> Any:
     """The finding that this case is there for."""
-    from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import Options, judge
+    from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+    from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
     from ansible_collections.l2ops.metallb.tests.unit.world import World
 
     world = World()
@@ -164,9 +165,9 @@ def index(catalogue: dict[str, dict[str, Any]]) -> str:
 
 def pages() -> dict[str, str]:
     """Name of file to its text."""
-    from ansible_collections.l2ops.metallb.plugins.module_utils._catalogue import CATALOGUE
-    from ansible_collections.l2ops.metallb.plugins.module_utils._rules._judge import RULES
-    from ansible_collections.l2ops.metallb.tests.unit.plugins.module_utils.test_rules import CASES
+    from ansible_collections.l2ops.metallb.plugins.module_utils._findings.catalogue import CATALOGUE
+    from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import RULES
+    from ansible_collections.l2ops.metallb.tests.unit.plugins.module_utils.rules.test_rules import CASES
 
     needs = {rule.code: rule.needs for rule in RULES}
     made = {"README.md": index(CATALOGUE)}

@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import save
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import save
 from ansible_collections.l2ops.metallb.tests.unit.world import World
 
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")

@@ -211,20 +211,37 @@ def test_module_utils_are_private():
     assert [path.name for path in UTILS.iterdir() if not path.name.startswith("_")] == []
 
 
-# docs/internals.md, "Rooms": beyond the standard library and the collection's own.
-MAY_IMPORT = {
-    "_kube.py": {"ansible", "kubernetes", "urllib3", "yaml", "ansible_collections.kubernetes"},
-    "_lanes.py": {"urllib3"},
-    "_manifests.py": {"yaml"},
-    "_talos.py": {"yaml"},
-    "_omni.py": {"yaml"},
+# What each package of module_utils may import of the others. This is the table of the house: an arrow that is not here is
+# a change of the design. No package depends on one that depends on it.
+PACKAGES: dict[str, set[str]] = {
+    "_model": set(),
+    "_kube": set(),
+    "_wire": set(),
+    "_talos": set(),
+    "_findings": {"_model"},
+    "_snapshot": {"_model"},
+    "_rules": {"_findings", "_model", "_snapshot"},
+    "_gitops": {"_model", "_snapshot"},
+    "_diagnosis": {"_findings", "_model", "_rules", "_snapshot"},
+    "_analysis": {"_findings", "_model", "_rules", "_snapshot"},
+    "_report": {"_analysis", "_findings", "_model"},
+    "_operations": {"_analysis"},
 }
-# Of the collection's own rooms, these depend on no other. And none depends on _kube.py: the core runs without a network.
-ALONE = ("_addresses.py", "_catalogue.py")
+# Beyond the standard library and the collection itself.
+MAY_IMPORT = {
+    "_kube/dependencies.py": {"kubernetes", "urllib3", "yaml", "ansible_collections.kubernetes"},
+    "_kube/bulk.py": {"urllib3"},
+    "_kube/module.py": {"ansible"},
+    "_gitops/manifests.py": {"yaml"},
+    "_talos/machine_config.py": {"yaml"},
+    "_talos/omni.py": {"yaml"},
+}
+# Within _model these depend on nothing at all.
+ALONE = ("_model/addresses.py", "_model/constants.py", "_findings/catalogue.py")
 
 
 @pytest.mark.parametrize("path", named(p for p in PLUGIN_FILES if UTILS in p.parents))
-def test_rooms_import_what_they_may(path):
+def test_packages_import_what_they_may(path):
     standard = getattr(sys, "stdlib_module_names", None)
     if standard is None:
         pytest.skip("sys.stdlib_module_names came with Python 3.10")
@@ -238,14 +255,40 @@ def test_rooms_import_what_they_may(path):
         elif name.split(".")[0] not in standard:
             foreign.add(name.split(".")[0])
     foreign -= {"ansible_collections.l2ops"}
-    room = path.relative_to(UTILS).parts[0]
-    assert foreign <= MAY_IMPORT.get(path.name, set()), "imports that docs/internals.md does not grant this room"
-    if room == "_wire":
-        assert ours <= {"_wire"}, "_wire runs on any LAN host, on its own"
-    if path.name in ALONE:
-        assert not ours, "this room depends on no other"
-    # Inside the function that asks the API server, or for its types if TYPE_CHECKING, it may be.
-    assert f"{prefix}._kube" not in imports(path, lazy=False), "pure: it must be importable without a client"
+    place = path.relative_to(UTILS).as_posix()
+    package = path.relative_to(UTILS).parts[0]
+    assert foreign <= MAY_IMPORT.get(place, set()), "libraries that this file may not import"
+    # Types alone (if TYPE_CHECKING) are no dependency: the core is importable without a client.
+    now = {name[len(prefix) + 1 :].split(".")[0] for name in imports(path, lazy=False) if name.startswith(f"{prefix}.")}
+    assert now - {package} <= PACKAGES[package], "packages that this package may not import (PACKAGES)"
+    assert ours - {package} - PACKAGES[package] <= {"_kube"}
+    if place in ALONE:
+        assert not ours, "this file depends on no other"
+
+
+def test_the_table_of_packages_has_no_circle_and_no_arrow_too_many():
+    there = {
+        path.name
+        for path in UTILS.iterdir()
+        if path.is_dir() and path.name.startswith("_") and "cache" not in path.name
+    }
+    assert there == set(PACKAGES)
+    order: list[str] = []
+    left = dict(PACKAGES)
+    while left:
+        free = sorted(name for name, needs in left.items() if needs <= set(order))
+        assert free, f"a circle among {sorted(left)}"
+        order += free
+        left = {name: needs for name, needs in left.items() if name not in free}
+    prefix = f"{NAMESPACE}.module_utils"
+    for package, allowed in PACKAGES.items():
+        used = {
+            name[len(prefix) + 1 :].split(".")[0]
+            for path in (UTILS / package).rglob("*.py")
+            for name in imports(path)
+            if name.startswith(f"{prefix}.")
+        }
+        assert allowed <= used, f"{package} no longer imports {sorted(allowed - used)}"
 
 
 # --- modules

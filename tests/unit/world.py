@@ -11,9 +11,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._election import predictions
-from ansible_collections.l2ops.metallb.plugins.module_utils._order import Plan
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import Snapshot
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import Plan
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import predictions
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
 Object = dict[str, Any]
 

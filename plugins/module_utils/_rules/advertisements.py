@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding, Ref
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import LATER_ADVERTISEMENT_FIELDS, Advertisement
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import LATER_ADVERTISEMENT_FIELDS
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Advertisement
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
     Judge,
-    Link,
     Skip,
     advertisement_ref,
     listing,
@@ -23,6 +24,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import 
     pool_ref,
     some,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Link
 
 
 def _ref(one: Advertisement, context: Context) -> Ref:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding
-from ansible_collections.l2ops.metallb.plugins.module_utils._order import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import (
     ADVERTISEMENT,
     KINDS,
     OBJECTS,
@@ -21,7 +21,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._order import (
     Plan,
     Step,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import Context, Judge, Skip, listing
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, Judge, Skip, listing
 
 WAVE = "metadata.annotations.argocd.argoproj.io/sync-wave"
 

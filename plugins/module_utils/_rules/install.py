@@ -12,22 +12,27 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding, Ref
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import (
-    Event,
-    Node,
-    Pod,
-    Selector,
-    Service,
-    Workload,
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.nodes import Node
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     as_dict,
     as_list,
     as_text,
     metadata_of,
     shorten,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import Context, Judge, Skip, listing, plural
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import Snapshot
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.selectors import Selector
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Event, Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.workloads import Pod, Workload
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
+    Context,
+    Judge,
+    Skip,
+    listing,
+    plural,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import format_address
-from ansible_collections.l2ops.metallb.plugins.module_utils._election import EXCLUDED, NETWORK_UNAVAILABLE
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding, Ref
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import EXCLUDE_LABEL
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import Context, Judge, Skip, listing, plural
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import format_address
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import EXCLUDE_LABEL
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
+    Context,
+    Judge,
+    Skip,
+    listing,
+    plural,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import EXCLUDED, NETWORK_UNAVAILABLE
 
 
 def _ruled_out(context: Context, reason: str) -> tuple[set[str], dict[str, str]]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import (
     Address,
     Span,
     SpanIndex,
@@ -24,9 +25,10 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import (
     unusable,
     usable_count,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding, Ref
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import Pool, Service
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Pool
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
     Judge,
     Skip,

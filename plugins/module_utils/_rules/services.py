@@ -10,8 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import Address, format_address, is_buggy
-from ansible_collections.l2ops.metallb.plugins.module_utils._election import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import Address, format_address, is_buggy
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import (
+    ADDRESS_POOL,
+    ALLOW_SHARED_IP,
+    ANNOTATIONS,
+    LOAD_BALANCER_IPS,
+    OLD_PREFIX,
+    PREFIX,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import shorten
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Event, Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
+    Context,
+    Judge,
+    Skip,
+    listing,
+    service_ref,
+    some,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.pools import pool_may_serve
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import (
     CODES,
     CORDONED,
     EXCLUDED,
@@ -23,27 +44,6 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._election import (
     Candidates,
     Outcome,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding, Ref
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import (
-    ADDRESS_POOL,
-    ALLOW_SHARED_IP,
-    ANNOTATIONS,
-    LOAD_BALANCER_IPS,
-    OLD_PREFIX,
-    PREFIX,
-    Event,
-    Service,
-    shorten,
-)
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import (
-    Context,
-    Judge,
-    Skip,
-    listing,
-    service_ref,
-    some,
-)
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.pools import pool_may_serve
 
 # Events of the controller that say why there is no address (controller/service.go, v0.15.3).
 FAILURES = (

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._addresses import Address, format_address
-from ansible_collections.l2ops.metallb.plugins.module_utils._election import Outcome
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings import Finding, Ref
-from ansible_collections.l2ops.metallb.plugins.module_utils._model import Service
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules._base import (
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import Address, format_address
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
     Judge,
-    PortResult,
     Skip,
-    WireTarget,
     listing,
     plural,
     service_ref,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import PortResult, WireTarget
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import Outcome
 
 NOT_ASKED = (
     "the LAN was not asked: give the result of l2_probe as the option wire (roles: a host in group metallb_probes)"

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.l2ops.metallb.plugins.module_utils import _labels
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations import node_labels
 from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi
 
 pytest.importorskip("aiohttp")
@@ -23,7 +23,7 @@ yaml = pytest.importorskip("yaml")
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "extensions/eda/plugins/event_source/l2_events.py"
-LABEL = _labels.EXCLUDE_LABEL
+LABEL = node_labels.EXCLUDE_LABEL
 _spec = importlib.util.spec_from_file_location("l2_events", SOURCE)
 source = importlib.util.module_from_spec(_spec)
 sys.modules["l2_events"] = source
@@ -629,9 +629,9 @@ def test_arguments_that_cannot_be_meant(args, words):
 
 
 def test_what_a_single_file_repeats_agrees_with_the_collection():
-    assert source.EXCLUDE_LABEL == _labels.EXCLUDE_LABEL
-    assert source.OWNED_LABELS_ANNOTATION == _labels.OWNED_LABELS_ANNOTATION
-    assert source.TRIES == _labels.TRIES
+    assert source.EXCLUDE_LABEL == node_labels.EXCLUDE_LABEL
+    assert source.OWNED_LABELS_ANNOTATION == node_labels.OWNED_LABELS_ANNOTATION
+    assert source.TRIES == node_labels.TRIES
     text = SOURCE.read_text(encoding="utf-8")
     assert not re.search(r"^\s*(from|import) ansible", text, re.MULTILINE), "ansible-rulebook's Python has no Ansible"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import save
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import save
 from ansible_collections.l2ops.metallb.plugins.modules import l2_diagnose, l2_info, l2_validate
 from ansible_collections.l2ops.metallb.tests.unit.run_module import run
 from ansible_collections.l2ops.metallb.tests.unit.served import served

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.l2ops.metallb.plugins.module_utils._labels import EXCLUDE_LABEL
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.node_labels import EXCLUDE_LABEL
 from ansible_collections.l2ops.metallb.plugins.modules import exclude_label
 from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi, Refused
 from ansible_collections.l2ops.metallb.tests.unit.run_module import run

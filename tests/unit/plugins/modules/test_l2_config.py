@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.l2ops.metallb.plugins.module_utils import _apply
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations import config_plan
 from ansible_collections.l2ops.metallb.plugins.modules import l2_config
 from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi, Refused
 from ansible_collections.l2ops.metallb.tests.unit.run_module import run
@@ -29,7 +29,9 @@ def api(monkeypatch):
             new["spec"].setdefault("autoAssign", True)
             new["spec"].setdefault("avoidBuggyIPs", False)
             for (_namespace, name), other in fake.objects[plural].items():
-                if name != new["metadata"]["name"] and _apply.overlapping(_apply.spans_of(new), _apply.spans_of(other)):
+                if name != new["metadata"]["name"] and config_plan.overlapping(
+                    config_plan.spans_of(new), config_plan.spans_of(other)
+                ):
                     raise Refused(
                         403, f'admission webhook "p.metallb.io" denied the request: overlaps {name}', "Forbidden"
                     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import save
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import save
 from ansible_collections.l2ops.metallb.plugins.modules import l2_diagnose
 from ansible_collections.l2ops.metallb.tests.unit.run_module import run
 from ansible_collections.l2ops.metallb.tests.unit.served import served

@@ -11,7 +11,7 @@ import json
 import textwrap
 
 import pytest
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import save
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import save
 from ansible_collections.l2ops.metallb.plugins.modules import l2_diagnose, l2_validate
 from ansible_collections.l2ops.metallb.tests.unit.run_module import run
 from ansible_collections.l2ops.metallb.tests.unit.served import now, served

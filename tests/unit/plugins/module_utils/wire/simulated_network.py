@@ -13,8 +13,8 @@ from __future__ import annotations
 import heapq
 from collections import deque
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire import _arp, _ndp
-from ansible_collections.l2ops.metallb.plugins.module_utils._wire._links import Interface, Route, Table
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire import arp, ndp
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire.links import Interface, Route, Table
 
 US = 1_000
 MS = 1_000_000
@@ -95,7 +95,7 @@ class SimulatedHost:
         self.broadcast_replies = broadcast_replies
         self.deaf_to_broadcast = deaf_to_broadcast
         self.only_link_local = only_link_local
-        self.ipv6_source = ipv6_source or _ndp.eui64_link_local(mac)
+        self.ipv6_source = ipv6_source or ndp.eui64_link_local(mac)
         self.answers_all = answers_all
         self.dropped = 0
         self.received = 0
@@ -129,15 +129,15 @@ class SimulatedHost:
             network.clock.at(finish + self.delay, lambda: network.deliver(answer))
 
     def _answer(self, frame):
-        packet = _arp.parse(frame)
+        packet = arp.parse(frame)
         if packet is not None:
             wanted = packet.target_address in self.addresses or self.answers_all
-            if packet.operation != _arp.REQUEST or not wanted:
+            if packet.operation != arp.REQUEST or not wanted:
                 return None
-            destination = _arp.BROADCAST if self.broadcast_replies else packet.sender_mac
+            destination = arp.BROADCAST if self.broadcast_replies else packet.sender_mac
             body = b"\x00\x01\x08\x00\x06\x04\x00\x02" + self.mac + packet.target_address
             return destination + self.mac + b"\x08\x06" + body + packet.sender_mac + packet.sender_address
-        if frame[12:14] == b"\x86\xdd" and frame[54] == _ndp.SOLICITATION:
+        if frame[12:14] == b"\x86\xdd" and frame[54] == ndp.SOLICITATION:
             target, source = frame[62:78], frame[22:38]
             if self.only_link_local and frame[38:54] != self.ipv6_source:
                 return None
@@ -149,8 +149,8 @@ class SimulatedHost:
 def advertisement(mac, source, destination_mac, destination, target, flags=0x40, option=True):
     """A neighbour advertisement as MetalLB sends it: from a link-local address, S=1, O=0."""
     body = bytes((flags, 0, 0, 0)) + target + (b"\x02\x01" + mac if option else b"")
-    total = _ndp.checksum(source, destination, bytes((_ndp.ADVERTISEMENT, 0, 0, 0)) + body)
-    message = bytes((_ndp.ADVERTISEMENT, 0)) + total.to_bytes(2, "big") + body
+    total = ndp.checksum(source, destination, bytes((ndp.ADVERTISEMENT, 0, 0, 0)) + body)
+    message = bytes((ndp.ADVERTISEMENT, 0)) + total.to_bytes(2, "big") + body
     header = b"\x60\x00\x00\x00" + len(message).to_bytes(2, "big") + b"\x3a\xff"
     return destination_mac + mac + b"\x86\xdd" + header + source + destination + message
 

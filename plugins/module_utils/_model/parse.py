@@ -1,0 +1,86 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is PRIVATE to the collection; it may change or vanish at any time.
+"""Reading raw Kubernetes objects that may have any shape."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Mapping
+from typing import Any
+
+Object = dict[str, Any]
+Labels = Mapping[str, str]
+Key = tuple[str, str]  # namespace, name
+Problems = tuple[tuple[str, str], ...]
+
+
+# -- reading without trust --------------------------------------------------------------------------------------------
+
+
+def as_dict(raw: Any) -> Object:
+    return raw if isinstance(raw, dict) else {}
+
+
+def as_list(raw: Any) -> list[Any]:
+    return raw if isinstance(raw, list) else []
+
+
+def as_text(raw: Any) -> str:
+    return raw if isinstance(raw, str) else "" if raw is None else str(raw)
+
+
+def as_texts(raw: Any) -> tuple[str, ...]:
+    return tuple(as_text(one) for one in as_list(raw) if one is not None)
+
+
+def as_int(raw: Any) -> int:
+    if isinstance(raw, bool):
+        return 0
+    if isinstance(raw, int):
+        return raw
+    try:
+        return int(as_text(raw))
+    except ValueError:
+        return 0
+
+
+def as_labels(raw: Any) -> dict[str, str]:
+    return {key: text if isinstance(text, str) else as_text(text) for key, text in as_dict(raw).items()}
+
+
+def metadata_of(obj: Any) -> Object:
+    return as_dict(as_dict(obj).get("metadata"))
+
+
+def seconds_of(timestamp: Any) -> float:
+    """RFC 3339 in UTC, as the API server writes it, as seconds since 1970; 0 for anything else."""
+    text = as_text(timestamp)
+    # "2026-11-23T21:39:17Z" or with microseconds; a zone other than Z never comes from an API server.
+    if len(text) < 20 or text[10] != "T" or not text.endswith("Z"):
+        return 0.0
+    try:
+        whole = calendar.timegm(
+            (
+                int(text[:4]),
+                int(text[5:7]),
+                int(text[8:10]),
+                int(text[11:13]),
+                int(text[14:16]),
+                int(text[17:19]),
+                0,
+                1,
+                0,
+            )
+        )
+        fraction = float(f"0{text[19:-1]}") if len(text) > 20 else 0.0
+    except ValueError:
+        return 0.0
+    return whole + fraction
+
+
+def shorten(text: str, most: int = 300) -> str:
+    """One line of limited length, for quoting."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

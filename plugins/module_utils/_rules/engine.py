@@ -1,0 +1,180 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection; it may change or vanish at any time.
+
+"""The rules: pure functions from a snapshot to findings, and the two things made of them, a verdict and a diagnosis.
+
+Every rule has its code as the id of its check. A rule that needs a kind which could not be looked at is skipped, with that
+reason: "could not look" is never "fine".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import (
+    Check,
+    Finding,
+    Ignore,
+    Verdict,
+    ignored_by_annotation,
+    prune_causes,
+    sort_findings,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import IGNORE_ANNOTATION
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_dict, as_text, metadata_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules import (
+    advertisements,
+    gitops,
+    install,
+    nodes,
+    pools,
+    services,
+    wire,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, Judge, Skip
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
+
+RULES: tuple[Judge, ...] = (
+    *install.RULES,
+    *nodes.RULES,
+    *pools.RULES,
+    *advertisements.RULES,
+    *services.RULES,
+    *wire.RULES,
+    *gitops.RULES,
+)
+
+# Mismatches that a change of a node, pod or endpoint makes for a moment.
+TRANSIENT = frozenset(
+    f"MLB{number}" for number in (102, 103, 104, 105, 111, 203, 204, 501, 507, 508, 509, 510, 601, 604, 606)
+)
+
+
+def judge(
+    snapshot: Snapshot,
+    options: Options | None = None,
+    codes: Collection[str] | None = None,
+    context: Context | None = None,
+) -> Verdict:
+    """Apply all rules, or those of these codes only.
+
+    Findings that rest on a change younger than options.settle seconds become info, and are in Verdict.settling as well: who can
+    look again later, should. Give the same context to diagnose afterwards, and nothing is worked out twice.
+    """
+    context = context or Context(snapshot, options or Options())
+    options = context.options
+    ignore = Ignore(options.ignore)
+    findings: list[Finding] = []
+    checks: list[Check] = []
+    ignored = 0
+    for entry in RULES:
+        if codes is not None and entry.code not in codes:
+            continue
+        found: list[Finding] = []
+        reason = snapshot.why_missing(*entry.needs)
+        if not reason:
+            try:
+                # One by one: what was found before a rule gave up counts.
+                for finding in entry.rule(context):
+                    found.append(finding)
+            except Skip as skip:
+                reason = str(skip)
+        kept = [one for one in found if not ignore.matches(one) and not _annotated(snapshot, one)]
+        ignored += len(found) - len(kept)
+        findings.extend(kept)
+        checks.append(_check(entry.code, kept, reason))
+    settling = [one for one in findings if _is_young(one, context)]
+    young = set(map(id, settling))
+    findings = [_located(snapshot, _softened(one, context) if id(one) in young else one) for one in findings]
+    if settling:
+        codes_left = {one.code for one in findings if one.severity != "info"}
+        checks = [
+            Check(one.id, "passed", "a change is too young to judge")
+            if one.result in ("failed", "warning") and one.id not in codes_left
+            else one
+            for one in checks
+        ]
+    return Verdict(
+        findings=tuple(sort_findings(prune_causes(findings))),
+        checks=tuple(checks),
+        ignored=ignored,
+        notes=tuple(ignore.notes),
+        settling=tuple(settling),
+    )
+
+
+def _check(code: str, found: list[Finding], reason: str) -> Check:
+    severities = {one.severity for one in found}
+    if "error" in severities:
+        return Check(code, "failed", reason)
+    if "warning" in severities:
+        return Check(code, "warning", reason)
+    if reason:
+        return Check(code, "skipped", reason)
+    return Check(code, "passed")
+
+
+def _is_young(finding: Finding, context: Context) -> bool:
+    if finding.code not in TRANSIENT or not finding.changed or finding.severity == "info":
+        return False
+    # A negative age is a clock that differs from the API server's: then nothing is known, and looking again helps.
+    return context.now - finding.changed < context.options.settle
+
+
+def _softened(finding: Finding, context: Context) -> Finding:
+    age = max(0.0, context.now - finding.changed)
+    return replace(
+        finding,
+        severity="info",
+        summary=f"{finding.summary} (a change {age:.0f} s ago may not have settled yet)",
+        evidence={**finding.evidence, "settling": True, "severity_if_it_stays": finding.severity},
+    )
+
+
+_PLURALS = {kind: plural for plural, kind in KINDS.items()}
+
+
+def _annotated(snapshot: Snapshot, finding: Finding) -> bool:
+    """Whether the object itself says that it is not to be told so (annotation l2ops.metallb/ignore)."""
+    ref = finding.object
+    annotations = _ignoring(snapshot).get((ref.kind, ref.namespace, ref.name))
+    return annotations is not None and ignored_by_annotation(annotations, finding.code)
+
+
+def _ignoring(snapshot: Snapshot) -> dict[tuple[str, str, str], str]:
+    """Texts of the annotation by object. Worked out once per snapshot: few objects have it."""
+    cache = snapshot.__dict__
+    found: dict[tuple[str, str, str], str] | None = cache.get("_ignoring")
+    if found is None:
+        found = {}
+        for plural, objects in snapshot.objects.items():
+            for obj in objects:
+                metadata = metadata_of(obj)
+                text = as_dict(metadata.get("annotations")).get(IGNORE_ANNOTATION)
+                if not text:
+                    continue
+                namespace = as_text(metadata.get("namespace"))
+                if plural in ("ipaddresspools", "l2advertisements"):
+                    namespace = namespace or snapshot.namespace
+                found[(KINDS[plural], namespace, as_text(metadata.get("name")))] = as_text(text)
+        # Applications and the like are in no snapshot.
+        found.update({step.ref: step.ignored for step in snapshot.plan.steps if step.ignored})
+        cache["_ignoring"] = found
+    return found
+
+
+def _located(snapshot: Snapshot, finding: Finding) -> Finding:
+    """With file and line, where the object came out of a file."""
+    if not snapshot.sources:
+        return finding
+    ref = finding.object
+    source = snapshot.source_of(ref.kind, ref.namespace, ref.name) or snapshot.source_of(ref.kind, "", ref.name)
+    if source is None:
+        return finding
+    return replace(finding, file=source.file, line=source.line_of(finding.path))

@@ -1,0 +1,375 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module util is PRIVATE to the collection; it may change or vanish at any time.
+
+"""Who announces an address, and for each other node why not.
+
+MetalLB's own election (speaker/layer2_controller.go ShouldAnnounce and speakersForPool, v0.14.9 to v0.16.1):
+
+- nobody, unless at least one endpoint of the service serves, under the policy Cluster too;
+- candidates are nodes with a living speaker (all nodes where memberlist is off), without the condition
+  NetworkUnavailable, without the exclude label (unless speakers ignore it), selected by an L2Advertisement of the pool
+  (since 0.16 only by those whose serviceSelectors match the service);
+- with externalTrafficPolicy Local only those that are home of a serving endpoint;
+- the least sha256 of "node#address" wins, with the service's first address for all of them.
+
+Whether a node is Ready and which interfaces it has plays no part. 0.14 differs in two ways: cordoned nodes are no candidates,
+and without memberlist nobody is (its list of speakers is empty then; 0.15.0 takes all nodes instead).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import Address, format_address
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Advertisement, Pool
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.selectors import LabelIndex
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
+
+# Why a node is no candidate, in the order in which it is looked for: the first that holds is what must be mended first.
+NO_SPEAKER = "no-speaker"
+SPEAKER_NOT_READY = "speaker-not-ready"
+NETWORK_UNAVAILABLE = "network-unavailable"
+EXCLUDED = "exclude-label"
+CORDONED = "cordoned"
+NO_MEMBERLIST = "no-memberlist"
+NOT_SELECTED = "not-selected"
+NO_LOCAL_ENDPOINT = "no-local-endpoint"
+CANDIDATE = "candidate"
+WINNER = "announcer"
+
+# Codes of findings that a reason is the consequence of.
+CODES = {
+    NO_SPEAKER: ("MLB103", "MLB101", "MLB106", "MLB112"),
+    SPEAKER_NOT_READY: ("MLB102", "MLB106"),
+    NETWORK_UNAVAILABLE: ("MLB203",),
+    EXCLUDED: ("MLB201", "MLB202"),
+    NO_MEMBERLIST: ("MLB107",),
+    NOT_SELECTED: ("MLB403",),
+    NO_LOCAL_ENDPOINT: ("MLB507",),
+}
+
+
+def is_0_14(version: str) -> bool:
+    """Whether this is MetalLB 0.14.x; what tells no version counts as newer."""
+    return version.startswith("0.14.")
+
+
+def ranked(nodes: Iterable[str], address: str) -> list[str]:
+    """Nodes in the order in which they would announce this address; the first does. address as Go prints it."""
+    tail = f"#{address}".encode()
+    digest = hashlib.sha256
+    return sorted(nodes, key=lambda node: digest(node.encode() + tail).digest())
+
+
+def elected(nodes: Iterable[str], address: str) -> str | None:
+    """The first of ranked, without sorting. None without nodes."""
+    tail = f"#{address}".encode()
+    digest = hashlib.sha256
+    return min(nodes, key=lambda node: digest(node.encode() + tail).digest(), default=None)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Nodes for all services of one pool that the same advertisements reach; why has every node that is no candidate."""
+
+    nodes: frozenset[str]
+    why: dict[str, str]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for reason in self.why.values():
+            found[reason] = found.get(reason, 0) + 1
+        return found
+
+    @cached_property
+    def ordered(self) -> tuple[str, ...]:
+        return tuple(sorted(self.nodes))
+
+    @cached_property
+    def unfit(self) -> tuple[str, ...]:
+        """Nodes that an advertisement selects and that may not announce, in order of their names."""
+        return tuple(sorted(node for node, why in self.why.items() if why != NOT_SELECTED))
+
+    @cached_property
+    def not_selected(self) -> tuple[str, ...]:
+        return tuple(sorted(node for node, why in self.why.items() if why == NOT_SELECTED))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the election gives for one service.
+
+    verdict is announced, or why nobody announces: no-address, no-pool, no-advertisement, no-endpoints, no-candidate or
+    no-local-endpoint (the last with policy Local only). candidates are those after the policy was taken into account;
+    base are those before it.
+    """
+
+    service: Service
+    verdict: str
+    winner: str | None = None
+    pool: Pool | None = None
+    advertisements: tuple[Advertisement, ...] = ()
+    base: Candidates | None = None
+    candidates: frozenset[str] = frozenset()
+    local_nodes: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Candidates in order of their names; sorted once for all services that have the same."""
+        if self.base is not None and self.candidates is self.base.nodes:
+            return self.base.ordered
+        return sorted(self.candidates)
+
+    @property
+    def address(self) -> Address | None:
+        """The one that is hashed."""
+        return self.service.ingress[0] if self.service.ingress else None
+
+
+class Elector:
+    """The election for all services of one snapshot. What services share is worked out once."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._by_pool: dict[str, tuple[Advertisement, ...]] = {}
+        self._selected: dict[tuple[str, str], frozenset[str]] = {}
+        self._candidates: dict[tuple[str, ...], Candidates] = {}
+        self._pool_labels = LabelIndex((pool.name, pool.labels) for pool in snapshot.pools.values())
+        self._outcomes: dict[tuple[str, str], Outcome] = {}
+        # how many hashes were made, for those who must keep within a time
+        self.hashes = 0
+
+    # -- advertisements -------------------------------------------------------------------------------------------
+
+    def pools_of(self, advertisement: Advertisement) -> frozenset[str]:
+        """Names of existing pools that it reaches (internal/config/config.go setL2AdvertisementsToPools)."""
+        if advertisement.all_pools:
+            return frozenset(self.snapshot.pools)
+        named = frozenset(name for name in advertisement.pools if name in self.snapshot.pools)
+        return named | self._pool_labels.any_of(advertisement.pool_selectors)
+
+    @cached_property
+    def _advertised(self) -> dict[str, list[Advertisement]]:
+        found: dict[str, list[Advertisement]] = {}
+        for advertisement in self.snapshot.advertisements:
+            for name in self.pools_of(advertisement):
+                found.setdefault(name, []).append(advertisement)
+        return found
+
+    def advertisements_of(self, pool: str) -> tuple[Advertisement, ...]:
+        if pool not in self._by_pool:
+            self._by_pool[pool] = tuple(self._advertised.get(pool, ()))
+        return self._by_pool[pool]
+
+    def advertisements_for(self, pool: str, service: Service) -> tuple[Advertisement, ...]:
+        """Those of the pool that also want this service (serviceSelectors, 0.16 and later)."""
+        found = self.advertisements_of(pool)
+        if not self.snapshot.knows_service_selectors:
+            return found
+        return tuple(
+            one
+            for one in found
+            if not one.service_selectors or any(selector.matches(service.labels) for selector in one.service_selectors)
+        )
+
+    def nodes_of(self, advertisement: Advertisement) -> frozenset[str]:
+        """Nodes that its nodeSelectors choose; all without any."""
+        key = (advertisement.namespace, advertisement.name)
+        if key not in self._selected:
+            labels = self.snapshot.node_labels
+            self._selected[key] = (
+                labels.any_of(advertisement.node_selectors) if advertisement.node_selectors else labels.everything
+            )
+        return self._selected[key]
+
+    def interfaces_on(self, advertisements: Iterable[Advertisement], node: str) -> frozenset[str] | None:
+        """Interfaces on which this node answers by these advertisements; None means all (ipAdvertisementFor)."""
+        names: set[str] = set()
+        for one in advertisements:
+            if node not in self.nodes_of(one):
+                continue
+            if not one.interfaces:
+                return None
+            names.update(one.interfaces)
+        return frozenset(names)
+
+    # -- nodes ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _unfit(self) -> dict[str, str]:
+        """Nodes that may announce nothing at all, with the reason."""
+        snapshot = self.snapshot
+        speakers = snapshot.speakers
+        unfit: dict[str, str] = {}
+        old = is_0_14(snapshot.metallb["version"])
+        if old and speakers.memberlist is False:
+            return dict.fromkeys(snapshot.nodes, NO_MEMBERLIST)
+        for name, node in snapshot.nodes.items():
+            # Without memberlist every node counts as having a speaker, be it dead. Unknown pods count as living: what
+            # could not be looked at is not held against a node.
+            if speakers.memberlist is not False and snapshot.has("pods"):
+                pod = speakers.by_node.get(name)
+                if pod is None:
+                    unfit[name] = NO_SPEAKER
+                    continue
+                if not pod.ready or pod.leaving:
+                    unfit[name] = SPEAKER_NOT_READY
+                    continue
+            if old and node.unschedulable:
+                unfit[name] = CORDONED
+            elif node.network_unavailable:
+                unfit[name] = NETWORK_UNAVAILABLE
+            elif node.excluded and not speakers.ignore_exclude:
+                unfit[name] = EXCLUDED
+        return unfit
+
+    @property
+    def unfit(self) -> Mapping[str, str]:
+        """Nodes that may announce nothing at all, whatever advertisement selects them, with the reason."""
+        return self._unfit
+
+    def candidates(self, advertisements: tuple[Advertisement, ...]) -> Candidates:
+        """Nodes that may announce by any of these advertisements, endpoints aside."""
+        key = tuple(f"{one.namespace}/{one.name}" for one in advertisements)
+        found = self._candidates.get(key)
+        if found is None:
+            selected: frozenset[str] = frozenset().union(*(self.nodes_of(one) for one in advertisements))
+            unfit = self._unfit
+            # "not selected" is what its author meant, so it comes before anything else that holds.
+            why = dict.fromkeys((name for name in self.snapshot.nodes if name not in selected), NOT_SELECTED)
+            why.update((name, unfit[name]) for name in unfit if name in selected)
+            found = self._candidates[key] = Candidates(frozenset(name for name in selected if name not in unfit), why)
+        return found
+
+    def without(self, advertisements: tuple[Advertisement, ...], reason: str) -> frozenset[str]:
+        """Nodes that would be candidates if this reason held nowhere."""
+        base = self.candidates(advertisements)
+        return base.nodes | frozenset(name for name, why in base.why.items() if why == reason)
+
+    # -- services -------------------------------------------------------------------------------------------------
+
+    def serving_nodes(self, service: Service) -> tuple[bool, frozenset[str]]:
+        """Whether any endpoint serves, and the nodes of those that do."""
+        serving = False
+        nodes = set()
+        for piece in self.snapshot.endpoints.get(service.key, ()):
+            for endpoint in piece.endpoints:
+                if endpoint.serving:
+                    serving = True
+                    if endpoint.node:
+                        nodes.add(endpoint.node)
+        return serving, frozenset(nodes)
+
+    def in_motion(self, service: Service) -> bool:
+        """Whether another node, or nobody, announces it as soon as pods that are terminating now are gone."""
+        if not any(
+            one.leaving and one.serving
+            for piece in self.snapshot.endpoints.get(service.key, ())
+            for one in piece.endpoints
+        ):
+            return False
+        found = self.elect(service)
+        left = {
+            one.node
+            for piece in self.snapshot.endpoints.get(service.key, ())
+            for one in piece.endpoints
+            if one.serving and not one.leaving
+        }
+        if found.verdict != "announced" or found.winner is None:
+            return False
+        return not left or (service.local and found.winner not in left)
+
+    def outcome(self, service: Service) -> Outcome:
+        """Without the winner, which costs a hash for every candidate: see elect."""
+        found = self._outcomes.get(service.key)
+        if found is None:
+            found = self._outcomes[service.key] = self._outcome(service)
+        return found
+
+    def _outcome(self, service: Service) -> Outcome:
+        if not service.ingress:
+            return Outcome(service, "no-address")
+        pool = self.snapshot.pool_of(service.ingress)
+        if pool is None or service.odd_ingress:
+            return Outcome(service, "no-pool")
+        advertisements = self.advertisements_for(pool.name, service)
+        if not advertisements:
+            return Outcome(service, "no-advertisement", pool=pool)
+        base = self.candidates(advertisements)
+        if self.snapshot.has("endpointslices"):
+            serving, local = self.serving_nodes(service)
+        else:
+            serving, local = True, base.nodes
+        nodes = base.nodes & local if service.local else base.nodes
+        known: dict[str, Any] = {
+            "pool": pool,
+            "advertisements": advertisements,
+            "base": base,
+            "candidates": nodes,
+            "local_nodes": local,
+        }
+        if not serving:
+            return Outcome(service, "no-endpoints", **known)
+        if not base.nodes:
+            return Outcome(service, "no-candidate", **known)
+        if not nodes:
+            return Outcome(service, "no-local-endpoint", **known)
+        return Outcome(service, "announced", **known)
+
+    def elect(self, service: Service) -> Outcome:
+        """With the winner."""
+        found = self.outcome(service)
+        if found.verdict != "announced" or found.winner is not None:
+            return found
+        if found.address is None:
+            raise AssertionError("an election without reason against it has both")
+        self.hashes += len(found.candidates)
+        winner = elected(found.candidates, format_address(found.address))
+        found = Outcome(
+            service,
+            "announced",
+            winner,
+            found.pool,
+            found.advertisements,
+            found.base,
+            found.candidates,
+            found.local_nodes,
+        )
+        self._outcomes[service.key] = found
+        return found
+
+    def why_not(self, outcome: Outcome, node: str) -> str:
+        """The reason word for one node."""
+        if node == outcome.winner:
+            return WINNER
+        if node in outcome.candidates:
+            return CANDIDATE
+        if outcome.base is None:
+            return NOT_SELECTED
+        return outcome.base.why.get(node) or NO_LOCAL_ENDPOINT
+
+
+def predictions(snapshot: Snapshot) -> dict[tuple[str, str], str | None]:
+    """Of every service of MetalLB's the node that announces it; None where nobody does."""
+    elector = Elector(snapshot)
+    return {service.key: elector.elect(service).winner for service in snapshot.balanced}
+
+
+def expected(snapshot: Snapshot) -> dict[str, str]:
+    """Address to announcing node, for what is announced: what l2_probe takes as its option expected."""
+    elector = Elector(snapshot)
+    found: dict[str, str] = {}
+    for service in snapshot.balanced:
+        winner = elector.elect(service).winner
+        if winner is not None:
+            found.update((format_address(address), winner) for address in service.ingress)
+    return found

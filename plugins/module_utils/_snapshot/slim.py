@@ -1,0 +1,221 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This module util is PRIVATE to the collection; it may change or vanish at any time.
+"""Objects cut down to the fields that the rules read."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import (
+    IGNORE_ANNOTATION,
+    OLD_PREFIX,
+    OWNED_LABELS_ANNOTATION,
+    PREFIX,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
+    Object,
+    as_dict,
+    as_list,
+    as_text,
+    metadata_of,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
+
+# -- less is enough ---------------------------------------------------------------------------------------------------
+
+_METADATA = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp", "ownerReferences")
+_ANNOTATIONS = (PREFIX, OLD_PREFIX, "meta.helm.sh/", "kube-vip.io/")
+_KEPT_ANNOTATIONS = frozenset(
+    [IGNORE_ANNOTATION, OWNED_LABELS_ANNOTATION, "endpoints.kubernetes.io/last-change-trigger-time"]
+)
+
+
+def slim(plural: str, obj: Object) -> Object:
+    """The object without secrets, bookkeeping, and what nothing here reads."""
+    metadata = metadata_of(obj)
+    kept = {key: metadata[key] for key in _METADATA if metadata.get(key)}
+    annotations = {
+        key: text
+        for key, text in as_dict(metadata.get("annotations")).items()
+        if key in _KEPT_ANNOTATIONS or key.startswith(_ANNOTATIONS)
+    }
+    if annotations:
+        kept["annotations"] = annotations
+    if plural == "l2advertisements" and metadata.get("managedFields"):
+        # When it was changed last; nothing else of an object says so.
+        kept["managedFields"] = [_picked(one, "time") for one in as_list(metadata["managedFields"])]
+    result: Object = {"kind": KINDS[plural], "metadata": kept}
+    if obj.get("apiVersion"):
+        result["apiVersion"] = obj["apiVersion"]
+    shrink = _SLIM.get(plural)
+    if shrink is not None:
+        result.update(shrink(obj))
+    return result
+
+
+def _picked(raw: Any, *names: str) -> Object:
+    return {name: raw[name] for name in names if name in as_dict(raw)}
+
+
+def _slim_node(obj: Object) -> Object:
+    status = as_dict(obj.get("status"))
+    conditions = [
+        _picked(one, "type", "status", "reason", "lastTransitionTime")
+        for one in as_list(status.get("conditions"))
+        if as_dict(one).get("type") in ("Ready", "NetworkUnavailable")
+    ]
+    return {
+        "spec": _picked(obj.get("spec"), "podCIDR", "podCIDRs", "taints", "unschedulable"),
+        "status": {
+            "addresses": status.get("addresses"),
+            "conditions": conditions,
+            "nodeInfo": _picked(status.get("nodeInfo"), "osImage", "kubeletVersion"),
+        },
+    }
+
+
+def _slim_service(obj: Object) -> Object:
+    spec = _picked(
+        obj.get("spec"),
+        "type",
+        "loadBalancerClass",
+        "loadBalancerIP",
+        "externalTrafficPolicy",
+        "ports",
+        "selector",
+        "clusterIP",
+        "clusterIPs",
+        "ipFamilies",
+        "ipFamilyPolicy",
+    )
+    if spec.get("type") != "LoadBalancer":
+        spec = _picked(spec, "type", "clusterIP", "clusterIPs")
+        return {"spec": spec}
+    return {"spec": spec, "status": _picked(obj.get("status"), "loadBalancer")}
+
+
+def _slim_slice(obj: Object) -> Object:
+    return {"endpoints": [_picked(one, "nodeName", "conditions") for one in as_list(obj.get("endpoints"))]}
+
+
+def _slim_pod_spec(spec: Any) -> Object:
+    spec = as_dict(spec)
+    result = _picked(spec, "nodeName", "nodeSelector", "tolerations", "affinity")
+    result["containers"] = [
+        {**_picked(one, "name", "image", "args", "command"), "env": _slim_env(one)}
+        for one in as_list(spec.get("containers"))
+    ]
+    result["volumes"] = [one for one in as_list(spec.get("volumes")) if as_dict(one).get("name") == "memberlist"]
+    return result
+
+
+def _slim_env(container: Any) -> list[Object]:
+    kept = []
+    for one in map(as_dict, as_list(as_dict(container).get("env"))):
+        # Other programs' environment may hold passwords.
+        if as_text(one.get("name")).startswith("METALLB_") or one.get("name") in ("svc_enable", "lb_class_only"):
+            kept.append(
+                {"name": one.get("name"), "valueFrom": {}} if "valueFrom" in one else _picked(one, "name", "value")
+            )
+    return kept
+
+
+def _slim_pod(obj: Object) -> Object:
+    status = as_dict(obj.get("status"))
+    states = ("name", "ready", "state", "lastState")
+    return {
+        "spec": _slim_pod_spec(obj.get("spec")),
+        "status": {
+            "phase": status.get("phase"),
+            "conditions": status.get("conditions"),
+            "containerStatuses": [_picked(one, *states) for one in as_list(status.get("containerStatuses"))],
+            "initContainerStatuses": [_picked(one, *states) for one in as_list(status.get("initContainerStatuses"))],
+        },
+    }
+
+
+def _slim_workload(obj: Object) -> Object:
+    spec = as_dict(obj.get("spec"))
+    template = as_dict(spec.get("template"))
+    return {
+        "spec": {
+            **_picked(spec, "replicas"),
+            "template": {
+                "metadata": _picked(metadata_of(template), "labels"),
+                "spec": _slim_pod_spec(template.get("spec")),
+            },
+        },
+        "status": _picked(
+            obj.get("status"),
+            "desiredNumberScheduled",
+            "currentNumberScheduled",
+            "numberReady",
+            "replicas",
+            "readyReplicas",
+            "conditions",
+        ),
+    }
+
+
+def _slim_event(obj: Object) -> Object:
+    return {
+        **_picked(
+            obj, "reason", "message", "type", "lastTimestamp", "eventTime", "firstTimestamp", "reportingComponent"
+        ),
+        **_picked(obj, "series"),
+        "involvedObject": _picked(obj.get("involvedObject"), "kind", "namespace", "name"),
+        "source": _picked(obj.get("source"), "component"),
+    }
+
+
+def _slim_crd(obj: Object) -> Object:
+    versions = []
+    for version in as_list(as_dict(obj.get("spec")).get("versions")):
+        schema = as_dict(as_dict(as_dict(version).get("schema")).get("openAPIV3Schema"))
+        spec = as_dict(as_dict(as_dict(schema.get("properties")).get("spec")).get("properties"))
+        names: Object = {"properties": {"spec": {"properties": {name: {} for name in spec}}}}
+        versions.append({"name": as_dict(version).get("name"), "schema": {"openAPIV3Schema": names}})
+    return {"spec": {"versions": versions}} if versions else {}
+
+
+def _slim_webhook(obj: Object) -> Object:
+    hooks = []
+    for hook in map(as_dict, as_list(obj.get("webhooks"))):
+        client = as_dict(hook.get("clientConfig"))
+        hooks.append(
+            {
+                "name": hook.get("name"),
+                "failurePolicy": hook.get("failurePolicy"),
+                # The bundle is long and only its presence matters.
+                "clientConfig": {**_picked(client, "service"), "caBundle": "present" if client.get("caBundle") else ""},
+            }
+        )
+    return {"webhooks": hooks}
+
+
+def _slim_configmap(obj: Object) -> Object:
+    name = as_text(metadata_of(obj).get("name"))
+    return _picked(obj, "data") if name == "kube-proxy" or name.endswith("excludel2") else {}
+
+
+_SLIM: dict[str, Callable[[Object], Object]] = {
+    "nodes": _slim_node,
+    "services": _slim_service,
+    "endpointslices": _slim_slice,
+    "pods": _slim_pod,
+    "daemonsets": _slim_workload,
+    "deployments": _slim_workload,
+    "events": _slim_event,
+    "customresourcedefinitions": _slim_crd,
+    "validatingwebhookconfigurations": _slim_webhook,
+    "configmaps": _slim_configmap,
+    "ipaddresspools": lambda obj: _picked(obj, "spec", "status"),
+    "l2advertisements": lambda obj: _picked(obj, "spec"),
+    "bgpadvertisements": lambda obj: {"spec": _picked(obj.get("spec"), "ipAddressPools", "ipAddressPoolSelectors")},
+    "servicel2statuses": lambda obj: _picked(obj, "status"),
+    "configurationstates": lambda obj: _picked(obj, "status"),
+    "servicecidrs": lambda obj: _picked(obj, "spec"),
+    "ciliumloadbalancerippools": lambda obj: {"spec": _picked(obj.get("spec"), "disabled", "serviceSelector")},
+}

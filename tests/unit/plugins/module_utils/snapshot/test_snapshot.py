@@ -1,0 +1,219 @@
+# Copyright (c) 2026, l2ops.metallb contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The snapshot: gathered, laid over, saved, loaded; and what is not in it says why."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import stat
+
+import pytest
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListOutcome, ListRequest
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import (
+    FORMAT_VERSION,
+    SnapshotError,
+    load,
+    loads,
+    save,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import ELECTION, gather
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot, written
+from ansible_collections.l2ops.metallb.tests.unit.world import HOME, TAKEN, World
+
+
+class Served:
+    """What _kube's Kube does for gather: kinds in, outcomes out."""
+
+    def __init__(self, world, forbidden=(), absent=()):
+        self.world, self.forbidden, self.absent = world, set(forbidden), set(absent)
+        self.asked = []
+
+    def list_all(self, requests):
+        self.asked.extend(requests)
+        return {request.answer_key: self._one(request) for request in requests}
+
+    def _one(self, request):
+        # What may not be listed everywhere may be listed at home.
+        if request.plural in self.forbidden and (
+            request.namespace is None or f"{request.plural}@home" in self.forbidden
+        ):
+            return ListOutcome([], error(403, request.plural), "")
+        if request.plural in self.absent:
+            return ListOutcome([], error(404, request.plural), "")
+        found = self.world.objects.get(request.plural, [])
+        wanted = dict(part.split("=") for part in (request.label_selector or "").split(",") if part)
+        found = [one for one in found if wanted.items() <= (one["metadata"].get("labels") or {}).items()]
+        if request.namespace is not None:
+            found = [one for one in found if one["metadata"].get("namespace") == request.namespace]
+        return ListOutcome(found, None, "1")
+
+
+def error(status, plural):
+    kind = {403: "forbidden", 404: "absent"}[status]
+    return ApiError(f"{plural}: {status}", status=status, verb="list", resource=plural, kind_of_failure=kind)
+
+
+def as_dict(snapshot):
+    return {plural: list(found) for plural, found in snapshot.objects.items()}
+
+
+# -- gathering --------------------------------------------------------------------------------------------------------
+
+
+def test_gathered_is_what_was_recorded():
+    world = World()
+    kube = Served(world)
+    snapshot = gather(kube, ListRequest)
+    assert snapshot.namespace == HOME and not snapshot.missing
+    assert set(snapshot.nodes) == {"cp-1", "cp-2", "cp-3", "worker-1"}
+    assert [one.path for one in snapshot.balanced] == ["default/my-nginx", "traefik/traefik"]
+    assert len(kube.asked) <= 25, "few calls, whatever the size of the cluster"
+
+
+def test_for_the_election_alone_few_kinds_are_asked():
+    kube = Served(World())
+    snapshot = gather(kube, ListRequest, HOME, election_only=True)
+    assert snapshot.has(*ELECTION)
+    assert len(kube.asked) <= 9 and "events" not in {one.plural for one in kube.asked}
+
+
+def test_what_may_not_be_listed_everywhere_is_listed_at_home():
+    snapshot = gather(Served(World(), forbidden=["pods", "deployments"]), ListRequest)
+    assert snapshot.has("pods", "deployments") and len(snapshot.speakers.by_node) == 4
+
+
+def test_what_may_not_be_listed_at_all_is_missing_and_its_rules_say_so():
+    snapshot = gather(Served(World(), forbidden=["nodes"]), ListRequest)
+    assert "nodes" in snapshot.missing and not snapshot.has("nodes")
+    checks = {one.id: one for one in judge(snapshot).checks}
+    assert checks["MLB201"].result == "skipped" and "nodes" in checks["MLB201"].reason
+
+
+def test_kinds_of_others_that_are_not_served_are_empty():
+    snapshot = gather(Served(World(), absent=["ciliumloadbalancerippools", "servicecidrs"]), ListRequest)
+    assert snapshot.has("ciliumloadbalancerippools", "servicecidrs") and not snapshot.missing
+
+
+def test_a_cluster_of_which_nothing_may_be_seen_raises():
+    with pytest.raises(ApiError):
+        gather(Served(World(), forbidden=[*KINDS, *(f"{plural}@home" for plural in KINDS)]), ListRequest)
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cluster.json", "cluster.json.gz"])
+def test_saved_and_loaded_is_judged_alike(tmp_path, name):
+    world = World()
+    world.hide("events", "no rights")
+    world.add_pool("over", "192.168.7.11-192.168.7.12")
+    before = world.snapshot()
+    path = tmp_path / name
+    save(before, str(path))
+    after = load(str(path))
+    assert after.taken == TAKEN and after.namespace == HOME and after.missing == before.missing
+    assert [str(one) for one in judge(after).findings] == [str(one) for one in judge(before).findings]
+    assert judge(after).of("MLB301")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600, "addresses and names are nobody else's business"
+    save(after, str(tmp_path / f"again-{name}"))
+    assert (tmp_path / f"again-{name}").read_bytes() == path.read_bytes()
+
+
+def test_no_secret_and_no_foreign_environment_is_saved(tmp_path):
+    world = World()
+    world.objects["secrets"][0]["data"] = {"secretkey": "aHVzaA=="}
+    container = world.get("daemonsets", "kube-proxy")["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = [{"name": "TOKEN", "value": "hush"}]
+    world.get("nodes", "cp-1")["metadata"]["annotations"]["example.com/token"] = "hush"
+    world.get("services", "my-nginx")["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] = (
+        "hush"
+    )
+    save(world.snapshot(), str(tmp_path / "x.json"))
+    text = (tmp_path / "x.json").read_text()
+    assert "hush" not in text and "aHVzaA" not in text
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "no JSON"),
+        (b"kind: Pod", "no JSON"),
+        (b"[]", "no snapshot"),
+        (b'{"apiVersion": "v1", "kind": "List"}', "as a manifest"),
+        (b'{"format": "l2ops.metallb/snapshot", "version": "x"}', "no known version"),
+        (b'{"format": "l2ops.metallb/snapshot", "version": true}', "no known version"),
+        (json.dumps({"format": "l2ops.metallb/snapshot", "version": FORMAT_VERSION + 1}).encode(), "newer one"),
+        (b'{"format": "l2ops.metallb/snapshot", "version": 1}', "damaged"),
+        (b'{"format": "l2ops.metallb/snapshot", "version": 1, "objects": {"nodes": 1}}', "damaged"),
+        (b'{"format": "l2ops.metallb/snapshot", "version": 1, "objects": {"nodes": [1]}}', "damaged"),
+        (gzip.compress(b"{}", mtime=0)[:-3], "cannot be decompressed"),
+    ],
+)
+def test_what_is_no_snapshot_is_said(data, said):
+    with pytest.raises(SnapshotError, match=said):
+        loads(data, "a.json")
+
+
+def test_a_snapshot_of_nothing_is_a_snapshot():
+    empty = loads(b'{"format": "l2ops.metallb/snapshot", "version": 1, "objects": {}}')
+    assert not empty.installed and empty.balanced == []
+    assert all(check.result in ("skipped", "passed") for check in judge(empty).checks)
+
+
+# -- laying over ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_applied_replaces_its_like_and_keeps_its_status():
+    world = World()
+    world.get("ipaddresspools", "main-pool")["status"] = {"availableIPv4": 49}
+    before = world.snapshot()
+    changed = {**before.raw("ipaddresspools")[0], "spec": {"addresses": ["192.168.7.220/32"]}}
+    changed.pop("status")
+    after = before.overlay([changed])
+    assert [one.name for one in after.pools.values()] == ["main-pool"]
+    assert after.raw("ipaddresspools")[0]["status"] == {"availableIPv4": 49}
+    assert (
+        len(before.pools["main-pool"].spans) == 1 and after.pools["main-pool"].spans != before.pools["main-pool"].spans
+    )
+
+
+def test_pruning_leaves_only_what_is_written():
+    more = {
+        "kind": "IPAddressPool",
+        "metadata": {"name": "new", "namespace": HOME},
+        "spec": {"addresses": ["192.168.7.5/32"]},
+    }
+    before = World().snapshot()
+    assert set(before.overlay([more]).pools) == {"main-pool", "new"}
+    assert set(before.overlay([more], replace_kinds=["ipaddresspools"]).pools) == {"new"}
+
+
+def test_written_alone_has_no_cluster_behind_it():
+    one = {"kind": "IPAddressPool", "metadata": {"name": "new"}, "spec": {"addresses": ["10.0.0.0/24"]}}
+    snapshot = written([one])
+    assert snapshot.static and snapshot.has("l2advertisements") and not snapshot.has("nodes")
+    assert "MLB401" in {finding.code for finding in judge(snapshot).findings}
+
+
+# -- slim -------------------------------------------------------------------------------------------------------------
+
+
+def test_slim_keeps_what_rules_read():
+    world = World()
+    world.get("l2advertisements", "l2-adv")["metadata"]["managedFields"] = [
+        {"manager": "kubectl", "time": "2026-11-23T21:00:05Z", "fieldsV1": {"f:spec": {}}}
+    ]
+    before = world.snapshot()
+    after = Snapshot.from_objects(
+        {plural: [slim(plural, obj) for obj in found] for plural, found in as_dict(before).items()}, taken=TAKEN
+    )
+    assert [str(one) for one in judge(after).findings] == [str(one) for one in judge(before).findings] == []
+    assert after.advertisements[0].changed == before.advertisements[0].changed > 0
+    assert "fieldsV1" not in json.dumps(after.raw("l2advertisements"))

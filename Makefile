@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The lab's shape: LAB_WORKERS, LAB_CONTROL_PLANES, LAB_DUAL_STACK, LAB_SUBNET, LAB_IMAGES, LAB_ENGINE (docs/lab.md).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix test-awx lab-talos lab-talos-down test-talos test-argocd bench
+.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix test-awx lab-talos lab-talos-down test-talos test-argocd test-report bench
 PYTHON ?= python3
 LAB := $(PYTHON) tests/lab/lab.py
 export LAB_WORKERS LAB_CONTROL_PLANES LAB_DUAL_STACK LAB_SUBNET LAB_IMAGES LAB_ENGINE LAB_INSTALL LAB_CLUSTER LAB_TALOS_SUBNET LAB_TALOS_WORKERS
@@ -33,6 +33,9 @@ lab-talos-down: ## take the Talos lab down; what was built stays in .lab
 
 test-talos: ## the source document's story on real Talos: the label comes back, until the machine configuration loses it
 	@$(PYTHON) tests/lab/talos.py test
+
+test-report: ## the HTML report in headless Chromium: filter, keys, themes, a narrow screen, a large cluster
+	@$(PYTHON) tests/browser/run.py
 
 test-argocd: ## a real Argo CD in the lab syncs what role gitops writes: waves, healing, a second sync
 	@$(PYTHON) tests/lab/argocd.py test

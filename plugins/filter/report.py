@@ -10,7 +10,14 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.l2ops.metallb.plugins.module_utils._report import analysis, junit, markdown, sarif, verify
+from ansible_collections.l2ops.metallb.plugins.module_utils._report import (
+    analysis,
+    html,
+    junit,
+    markdown,
+    sarif,
+    verify,
+)
 
 
 def _mapping(what: str, given: t.Any) -> t.Mapping[str, t.Any]:
@@ -72,6 +79,23 @@ def report_sarif(result: t.Any, base: str = "") -> str:
     return _rendered("report_sarif", sarif.sarif, result, base or os.getcwd())
 
 
+def report_html(
+    result: t.Any,
+    title: str = "MetalLB, layer 2",
+    info: t.Any = None,
+    wire: t.Any = None,
+    taken: str = "",
+) -> str:
+    # A probe that was skipped, or could not run, registers a result all the same.
+    seen = wire if isinstance(wire, t.Mapping) and wire.get("targets") else None
+    known = info if isinstance(info, t.Mapping) and info.get("nodes") else None
+    return _rendered("report_html", html.page, result, title, known, seen, taken, os.getcwd())
+
+
+def failover_html(outcome: t.Any, title: str = "Failover", taken: str = "") -> str:
+    return html.failover_page(_mapping("the input of l2ops.metallb.failover_html", outcome), title, taken)
+
+
 class FilterModule:
     """Filters of l2ops.metallb."""
 
@@ -84,4 +108,6 @@ class FilterModule:
             "report_markdown": report_markdown,
             "report_junit": report_junit,
             "report_sarif": report_sarif,
+            "report_html": report_html,
+            "failover_html": failover_html,
         }

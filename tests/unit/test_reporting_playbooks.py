@@ -90,6 +90,7 @@ def test_diagnose_tells_cause_and_remedy_and_writes_reports(play, tmp_path):
         metallb_diagnose_report_json="diagnosis.json",
         metallb_diagnose_report_markdown="diagnosis.md",
         metallb_diagnose_report_junit="diagnosis.xml",
+        metallb_diagnose_report_html="diagnosis.html",
     )
     assert status == 2, output
     told = shown(output)
@@ -102,6 +103,7 @@ def test_diagnose_tells_cause_and_remedy_and_writes_reports(play, tmp_path):
     assert "changed=0" in output and "Traceback" not in output
     assert json.loads((tmp_path / "diagnosis.json").read_text())["worst"] == "error"
     assert (tmp_path / "diagnosis.md").read_text().startswith("## home")
+    assert "It has no serving endpoint" in (tmp_path / "diagnosis.html").read_text().partition("<title>home</title>")[2]
     assert ElementTree.parse(tmp_path / "diagnosis.xml").getroot().tag == "testsuites"
 
 

@@ -102,7 +102,7 @@ def headline(result: Result, sentence: bool = True) -> str:
     return f"{counted} {wrong[0]['sentence']}" if sentence else counted
 
 
-def _alike(diagnoses: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+def alike(diagnoses: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
     """Services that the same cause breaks at the same place, together."""
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for one in diagnoses:
@@ -111,7 +111,7 @@ def _alike(diagnoses: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any
     return list(groups.values())
 
 
-def _grouped(findings: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[str]]]:
+def grouped(findings: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[str]]]:
     """Findings that say the same of several objects, told once, with the objects."""
     groups: dict[tuple[Any, ...], tuple[Mapping[str, Any], list[str]]] = {}
     for one in findings:
@@ -120,7 +120,7 @@ def _grouped(findings: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, A
     return list(groups.values())
 
 
-def _unseen(result: Result) -> list[tuple[str, list[str]]]:
+def unseen(result: Result) -> list[tuple[str, list[str]]]:
     """Reasons why checks could not look, with the codes of these checks."""
     skipped = [check for check in result["checks"] if check["result"] == "skipped"]
     # "nodes: no cluster" and "pods: no cluster" are one reason.
@@ -148,7 +148,7 @@ def _relative(path: str, base: str) -> str:
     return "" if relative == os.pardir or relative.startswith(os.pardir + os.sep) else relative
 
 
-def _where(finding: Mapping[str, Any], base: str) -> str:
+def place_of(finding: Mapping[str, Any], base: str) -> str:
     """file:line, as editors and terminals know it; empty without."""
     if not finding.get("file"):
         return ""
@@ -195,11 +195,11 @@ def text(result: Result, width: int = 100, title: str = "", base: str = "", most
     page.add((f"{title}: " if title else "") + headline(result, sentence=False))
     page.add(_numbers(result))
     diagnoses = result.get("diagnoses", [])
-    wrong = _alike(one for one in diagnoses if one["state"] != "ok")
-    for alike in wrong[:most]:
-        _service(page, alike[0])
-        if len(alike) > 1:
-            names = [f"{one['service']} ({', '.join(one['addresses']) or 'no address'})" for one in alike[1:]]
+    wrong = alike(one for one in diagnoses if one["state"] != "ok")
+    for group in wrong[:most]:
+        _service(page, group[0])
+        if len(group) > 1:
+            names = [f"{one['service']} ({', '.join(one['addresses']) or 'no address'})" for one in group[1:]]
             page.add()
             page.add(f"The same breaks {_listed(names, most)}.")
     if len(wrong) > most:
@@ -220,15 +220,15 @@ def text(result: Result, width: int = 100, title: str = "", base: str = "", most
         page.table(("SERVICE", "ADDRESS", "NODE (ELECTED)", "NODE (WIRE)"), rows, 2 * most)
     if result["findings"]:
         page.title("Findings")
-        groups = _grouped(result["findings"])
+        groups = grouped(result["findings"])
         for finding, objects in groups[: 2 * most]:
             _finding(page, finding, objects, base)
         if len(groups) > 2 * most:
             page.add(f"({len(groups) - 2 * most} more; a report in a file has them all)")
-    unseen = _unseen(result)
-    if unseen:
+    skipped = unseen(result)
+    if skipped:
         page.title("Not looked at")
-        for reason, codes in unseen:
+        for reason, codes in skipped:
             page.add(f"{_listed(codes)}: {reason}", hanging=4)
     return "\n".join(page.lines)
 
@@ -255,7 +255,7 @@ def _service(page: _Page, one: Mapping[str, Any]) -> None:
 
 
 def _finding(page: _Page, finding: Mapping[str, Any], objects: Sequence[str], base: str) -> None:
-    where = _where(finding, base)
+    where = place_of(finding, base)
     page.add(f"{finding['severity']:7}  {finding['code']}  {_listed(objects)}", hanging=17)
     if where:
         page.add(where, first="         ", hanging=9)

@@ -17,8 +17,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis imp
     RenderError,
     Result,
     _named,
-    _where,
     checked,
+    place_of,
 )
 
 
@@ -88,7 +88,7 @@ def _suite(suites: ElementTree.Element, name: str, cases: Sequence[ElementTree.E
 
 
 def _plain(finding: Mapping[str, Any], base: str) -> str:
-    where = f"{_where(finding, base)}: " if finding.get("file") else ""
+    where = f"{place_of(finding, base)}: " if finding.get("file") else ""
     causes = f"\nbecause of {', '.join(finding['caused_by'])}" if finding["caused_by"] else ""
     return (
         f"{where}{finding['severity']}: {finding['code']} {_named(finding['object'])}: {finding['summary']}{causes}\n"

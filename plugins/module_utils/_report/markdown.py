@@ -11,13 +11,13 @@ from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis import (
     Result,
-    _grouped,
     _listed,
     _numbers,
-    _unseen,
-    _where,
     checked,
+    grouped,
     headline,
+    place_of,
+    unseen,
 )
 
 # -- Markdown ---------------------------------------------------------------------------------------------------------
@@ -60,8 +60,8 @@ def markdown(result: Result, title: str = "MetalLB, layer 2", base: str = "") ->
         lines.append("")
     if result["findings"]:
         lines += ["### Findings", "", "| | Code | About | What, and what mends it |", "|---|---|---|---|"]
-        for finding, objects in _grouped(result["findings"]):
-            where = f" ({_where(finding, base)})" if finding.get("file") else ""
+        for finding, objects in grouped(result["findings"]):
+            where = f" ({place_of(finding, base)})" if finding.get("file") else ""
             then = (
                 f"because of {', '.join(finding['caused_by'])}"
                 if finding["caused_by"]
@@ -72,12 +72,12 @@ def markdown(result: Result, title: str = "MetalLB, layer 2", base: str = "") ->
                 f"| {_cell(finding['summary'])}<br>{then} |"
             )
         lines.append("")
-    unseen = _unseen(result)
-    if unseen:
+    skipped = unseen(result)
+    if skipped:
         lines += [
-            f"<details><summary>{sum(len(codes) for _reason, codes in unseen)} checks could not look</summary>",
+            f"<details><summary>{sum(len(codes) for _reason, codes in skipped)} checks could not look</summary>",
             "",
         ]
-        lines += [f"- {', '.join(codes)}: {_cell(reason)}" for reason, codes in unseen]
+        lines += [f"- {', '.join(codes)}: {_cell(reason)}" for reason, codes in skipped]
         lines += ["", "</details>", ""]
     return "\n".join(lines)

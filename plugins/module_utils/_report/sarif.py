@@ -21,8 +21,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis imp
     Result,
     _named,
     _relative,
-    _unseen,
     checked,
+    unseen,
 )
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -113,5 +113,5 @@ def _notifications(result: Result, located: Sequence[Mapping[str, Any]]) -> Iter
         if id(one) not in there:
             text_of = f"{one['code']} {_named(one['object'])}: {one['summary']}"
             yield {"level": _LEVELS[one["severity"]], "message": {"text": text_of}}
-    for reason, codes in _unseen(result):
+    for reason, codes in unseen(result):
         yield {"level": "note", "message": {"text": f"{', '.join(codes)} could not look: {reason}"}}

@@ -40,6 +40,7 @@ ENVIRONMENTS = {
     "core-2.22": Environment("ansible-core 2.22, the newest candidate", ("3.13", "3.14")),
     "awx": Environment("ansible-runner and ansible-builder, for the AWX tests", ("3.12", "3.13", "3.14")),
     "eda": Environment("ansible-rulebook, for the test of the event source", ("3.12", "3.11", "3.13")),
+    "browser": Environment("Playwright, for the test of the HTML report", ("3.12", "3.13", "3.11")),
     "python-3.9": Environment("the oldest Python that modules run on", ("3.9",)),
 }
 

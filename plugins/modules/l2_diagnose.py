@@ -21,6 +21,7 @@ author:
   - l2ops.metallb contributors (@l2ops)
 extends_documentation_fragment:
   - l2ops.metallb.kubernetes
+  - l2ops.metallb.unknown
   - l2ops.metallb.attributes
   - l2ops.metallb.attributes.info
   - l2ops.metallb.attributes.actiongroup_all
@@ -123,7 +124,7 @@ notes:
     C(l2advertisements), C(bgpadvertisements), C(bgppeers), C(servicel2statuses), C(configurationstates) (C(metallb.io));
     without it, these in the ClusterRole. In C(kube-system) C(configmaps). C(secrets) (names only) are asked for and not
     needed."
-  - A kind that may not be read is no failure; what needs it is skipped and says why.
+  - What needs a kind that could not be read is skipped and says why; see O(unknown).
 seealso:
   - module: l2ops.metallb.l2_info
   - module: l2ops.metallb.l2_probe
@@ -169,7 +170,7 @@ sentences:
     - "traefik/traefik: Nobody may announce 192.168.7.203: each of 4 nodes (cp-1, cp-2, cp-3, worker-1) carries the exclude
       label; the cause is MLB201, Node cp-1: it has the label … Take it out of Talos' machine configuration …"
 ok:
-  description: Whether every service is fine.
+  description: Whether everything that was asked for is known to be fine, RV(worst) V(none).
   returned: unless it could not look
   type: bool
   sample: false
@@ -348,11 +349,21 @@ verdict:
     node: 192.168.7.6 (talos-worker-1)"
 worst:
   description:
-    - The worst of it, V(error), V(warning) or V(none), which O(fail_on) is compared with. For those who let it fail V(never) and
+    - The worst of it, V(error), V(unknown), V(warning) or V(none), which O(fail_on) is compared with. For those who let it fail V(never) and
       judge by themselves.
   returned: unless it could not look
   type: str
   sample: error
+scope:
+  description: V(named) when services were asked for by name, so that only what concerns them counts, else V(all).
+  returned: unless it could not look
+  type: str
+  sample: all
+unknown:
+  description: Kinds that the answer rests on and that could not be read, each with the reason. Empty when everything was read.
+  returned: always
+  type: dict
+  sample: {}
 not_looked_at:
   description: Kinds that could not be read, and why.
   returned: unless it could not look
@@ -366,7 +377,7 @@ api_error:
     kind_of_failure: unreachable
     status: 0
 failure_kind:
-  description: V(findings) when O(fail_on) made it fail, V(execution) when it could not look.
+  description: V(findings) when O(fail_on) made it fail, V(unknown) when O(unknown) did, V(execution) when nothing could be read at all.
   returned: failure
   type: str
   sample: findings
@@ -374,9 +385,9 @@ failure_kind:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS, judged, options_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.conclusion import conclude, unknown_kinds
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._diagnosis.diagnosis import diagnose_all
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import fails
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import OptionError
@@ -446,33 +457,20 @@ def main() -> None:
     diagnoses = diagnose_all(context, verdict, names, max(0, params["most_nodes"]))
     for note in (*notes, *verdict.notes):
         module.warn(note)
-    sentences = [one.sentence for one in diagnoses if one.state != "ok"]
-    msg = "Nothing is wrong with these services."
-    if sentences:
-        msg = sentences[0] + (f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else "")
-    worst = worst_of(diagnoses, None if names else verdict)
     result = dict(
         verdict.as_result(),
         changed=False,
-        sentences=sentences,
-        ok=not sentences,
+        sentences=[one.sentence for one in diagnoses if one.state != "ok"],
         diagnoses=[one.as_result() for one in diagnoses],
         verdict=verdict.headline(),
-        worst=worst,
+        scope="named" if names else "all",
+        unknown=unknown_kinds(context.snapshot),
         not_looked_at=dict(context.snapshot.missing),
     )
-    if fails(worst, params["fail_on"]):
-        module.fail_json(msg=msg if sentences else verdict.headline(), failure_kind="findings", **result)
-    module.exit_json(msg=msg, **result)
-
-
-def worst_of(diagnoses, verdict):
-    """Services that were named are judged by what concerns them alone; without names, the whole verdict counts as well."""
-    states = {one.state for one in diagnoses}
-    worst = "error" if "broken" in states else "warning" if "warning" in states else "none"
-    if verdict is not None and worst != "error" and verdict.worst != "none":
-        worst = verdict.worst
-    return worst
+    result.update(conclude(result, params["fail_on"], params["unknown"]))
+    if "failure_kind" in result:
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

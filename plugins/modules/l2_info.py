@@ -21,6 +21,7 @@ author:
   - l2ops.metallb contributors (@l2ops)
 extends_documentation_fragment:
   - l2ops.metallb.kubernetes
+  - l2ops.metallb.unknown
   - l2ops.metallb.attributes
   - l2ops.metallb.attributes.info
   - l2ops.metallb.attributes.actiongroup_all
@@ -61,7 +62,7 @@ notes:
     C(l2advertisements), C(bgpadvertisements), C(bgppeers), C(servicel2statuses), C(configurationstates) (C(metallb.io));
     without it, these in the ClusterRole. In C(kube-system) C(configmaps). C(secrets) (names only) are asked for and not
     needed."
-  - A kind that may not be read is no failure; what needs it is skipped and says why.
+  - What needs a kind that could not be read is skipped and says why; see O(unknown).
 seealso:
   - module: l2ops.metallb.l2_diagnose
   - module: l2ops.metallb.l2_probe
@@ -290,6 +291,11 @@ saved_to:
   returned: when O(save_to) is given
   type: str
   sample: /tmp/cluster.json.gz
+unknown:
+  description: Kinds that the answer rests on and that could not be read, each with the reason. Empty when everything was read.
+  returned: always
+  type: dict
+  sample: {}
 not_looked_at:
   description: Kinds that could not be read, and why.
   returned: success
@@ -303,7 +309,7 @@ api_error:
     kind_of_failure: unreachable
     status: 0
 failure_kind:
-  description: V(execution), the cluster or the file could not be read.
+  description: V(unknown) when O(unknown) made it fail, V(execution) when the cluster or the file could not be read at all.
   returned: failure
   type: str
   sample: execution
@@ -313,6 +319,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import facts
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.conclusion import POLICIES, UNKNOWN, explained
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import SnapshotError, load, save
@@ -354,6 +361,7 @@ def main() -> None:
             settle={"type": "int", "default": 0},
             save_to={"type": "path"},
             most_nodes={"type": "int", "default": 50},
+            unknown={"type": "str", "choices": list(POLICIES), "default": "fail"},
         ),
         supports_check_mode=True,
     )
@@ -386,6 +394,10 @@ def main() -> None:
         except OSError as error:
             fail(module, f"save_to: {path} cannot be written: {error.strerror}.")
         found["saved_to"] = path
+    if found["unknown"]:
+        found["msg"] = explained("What is returned holds the rest.", found["unknown"])
+        if module.params["unknown"] == "fail":
+            module.fail_json(failure_kind=UNKNOWN, changed=False, **found)
     module.exit_json(changed=False, **found)
 
 

@@ -21,6 +21,7 @@ author:
   - l2ops.metallb contributors (@l2ops)
 extends_documentation_fragment:
   - l2ops.metallb.kubernetes
+  - l2ops.metallb.unknown
   - l2ops.metallb.attributes
   - l2ops.metallb.attributes.info
   - l2ops.metallb.attributes.actiongroup_all
@@ -153,7 +154,7 @@ notes:
     C(l2advertisements), C(bgpadvertisements), C(bgppeers), C(servicel2statuses), C(configurationstates) (C(metallb.io));
     without it, these in the ClusterRole. In C(kube-system) C(configmaps). C(secrets) (names only) are asked for and not
     needed."
-  - A kind that may not be read is no failure; what needs it is skipped and says why.
+  - What needs a kind that could not be read is skipped and says why; see O(unknown).
 seealso:
   - module: l2ops.metallb.l2_config
   - module: l2ops.metallb.l2_diagnose
@@ -300,6 +301,11 @@ worst:
   returned: unless it could not look
   type: str
   sample: error
+unknown:
+  description: Kinds that the answer rests on and that could not be read, each with the reason. Empty when everything was read.
+  returned: always
+  type: dict
+  sample: {}
 not_looked_at:
   description: Kinds that could not be read, and why.
   returned: unless it could not look
@@ -313,7 +319,7 @@ api_error:
     kind_of_failure: unreachable
     status: 0
 failure_kind:
-  description: V(findings) when O(fail_on) made it fail, V(execution) when it could not look.
+  description: V(findings) when O(fail_on) made it fail, V(unknown) when O(unknown) did, V(execution) when nothing could be read at all.
   returned: failure
   type: str
   sample: findings
@@ -341,6 +347,12 @@ judged:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS, judged, options_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.conclusion import (
+    UNKNOWN,
+    explained,
+    failure_kind,
+    unknown_kinds,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import listed, spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.manifests import ManifestError, Manifests, read
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
@@ -493,11 +505,15 @@ def main() -> None:
         context, verdict = judged(take, options, seconds)
     for note in (*notes, *verdict.notes, *found.notes):
         module.warn(note)
+    # Files alone say nothing of a cluster, and nobody asked.
+    unknown = {} if against == "nothing" else unknown_kinds(context.snapshot)
     result = dict(
         verdict.as_result(),
         changed=False,
+        msg=explained(verdict.headline(), unknown),
         verdict=verdict.headline(),
-        worst=verdict.worst,
+        worst=UNKNOWN if unknown and verdict.worst != "error" else verdict.worst,
+        unknown=unknown,
         not_looked_at=dict(context.snapshot.missing),
         judged={
             "against": against,
@@ -507,9 +523,10 @@ def main() -> None:
             ],
         },
     )
-    if verdict.fails(params["fail_on"]):
-        module.fail_json(msg=verdict.headline(), failure_kind="findings", **result)
-    module.exit_json(msg=verdict.headline(), **result)
+    kind = failure_kind(result["worst"], unknown, params["fail_on"], params["unknown"])
+    if kind:
+        module.fail_json(failure_kind=kind, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

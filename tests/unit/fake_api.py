@@ -69,6 +69,7 @@ class FakeApi:
         self.absent: set[str] = set()  # plurals without a CRD
         self.forbidden: set[tuple[str, str]] = set()  # (verb, plural)
         self.faults: list[Object] = []
+        self.refused: dict[str, int] = {}  # plural: status of each list
         # called with (verb, plural, object as it would be stored, old object or None); raises Refused
         self.admission: Callable[[str, str, Object, Object | None], None] | None = None
         # called after a change with (event type, plural, object); may change more
@@ -95,6 +96,13 @@ class FakeApi:
         self.faults.append(
             {"method": method, "path": path, "code": code, "message": message, "times": times, "headers": named}
         )
+
+    def refuse(self, plural: str, status: int) -> None:
+        """Every list of this kind fails with this status, however often it is tried."""
+        if status == 403:
+            self.forbidden.add(("list", plural))
+        else:
+            self.refused[plural] = status
 
     def get(self, plural: str, name: str, namespace: str = "") -> Object | None:
         with self.lock:
@@ -198,6 +206,8 @@ class FakeApi:
             verb = {"GET": "get" if name else "list", "POST": "create", "PATCH": "patch", "DELETE": "delete"}[method]
             if query.get("watch"):
                 verb = "watch"
+            if verb == "list" and plural in self.refused:
+                raise Refused(self.refused[plural], "the server is broken")
             if (verb, plural) in self.forbidden:
                 group = KINDS[plural][0].rpartition("/")[0]
                 group = "" if "/" not in KINDS[plural][0] else group

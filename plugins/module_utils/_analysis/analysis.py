@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.conclusion import POLICIES, unknown_kinds
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Verdict
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import (
     ENDLESS,
@@ -54,6 +55,7 @@ ARGUMENTS: Object = {
     "ignore": _TEXTS,
     "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
     "settle": {"type": "int", "default": 15},
+    "unknown": {"type": "str", "choices": list(POLICIES), "default": "fail"},
 }
 
 
@@ -140,7 +142,9 @@ def facts(snapshot: Snapshot, most_nodes: int = 50) -> Object:
         "advertisements": _advertisements(snapshot, elector),
         "services": services,
         "expected": expected,
-        "settled": settled,
+        # What cannot be read cannot be seen to have settled.
+        "settled": settled and not unknown_kinds(snapshot),
+        "unknown": unknown_kinds(snapshot),
         "not_looked_at": dict(snapshot.missing),
     }
 
@@ -182,6 +186,16 @@ def _service(
     }
 
 
+# What each reason for not being announced rests on: where it could not be read, there is no such fact.
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "no-pool": ("ipaddresspools",),
+    "no-advertisement": ("ipaddresspools", "l2advertisements"),
+    "no-endpoints": ("ipaddresspools", "l2advertisements", "endpointslices"),
+    "no-local-endpoint": ("ipaddresspools", "l2advertisements", "endpointslices", "nodes", "pods"),
+    "no-candidate": ("ipaddresspools", "l2advertisements", "nodes", "pods"),
+}
+
+
 def cause_of(snapshot: Snapshot, elector: Elector, outcome: Outcome) -> str:
     """Why nobody announces a service, in one sentence with the code of the finding; empty when somebody does."""
     service, verdict = outcome.service, outcome.verdict
@@ -189,6 +203,9 @@ def cause_of(snapshot: Snapshot, elector: Elector, outcome: Outcome) -> str:
         return ""
     if verdict == "no-address":
         return "MLB501: it has no address"
+    unread = snapshot.why_missing(*_NEEDED[verdict])
+    if unread:
+        return f"unknown: {unread}"
     if verdict == "no-pool":
         return f"MLB512: {', '.join(map(format_address, service.ingress)) or 'its address'} is in no pool"
     pool = outcome.pool.name if outcome.pool else ""

@@ -120,6 +120,11 @@ def report(
         findings = [one for one in findings if not (one["code"] in _MENDABLE and _named(one, mended))]
     since = state["findings"]
     standing = {_key(one): since.get(_key(one), now) for one in findings}
+    # A check that did not run says nothing: what it found in the last pass is neither gone nor new.
+    idle = {one["id"] for one in result.get("checks") or [] if one["result"] == "skipped" or one.get("reason")}
+    carried = {key: at for key, at in since.items() if key not in standing and key.partition(" ")[0] in idle}
+    standing.update(carried)
+    unread = dict(result.get("unknown") or {})
     labelled = {one["object"]["name"] for one in findings if one["code"] == "MLB201"}
     # Those of a label that does no harm: as it was when this pass began, or as it ended.
     labelled |= set(planned.get("labelled") or [])
@@ -129,8 +134,10 @@ def report(
     counting = [one for one in findings if _RANK[one["severity"]] <= _RANK[severity]]
     withheld = [f"Node {one['node']}: label left alone: {one['why']}." for one in planned.get("withheld") or []]
     remaining = failed + withheld + [_short(one) for one in counting]
-    status = "remaining" if remaining else "mended" if mended else "healthy"
+    status = "remaining" if remaining else "unknown" if unread else "mended" if mended else "healthy"
     verdict = _verdict(status, mended, remaining, len(findings), check)
+    if unread:
+        verdict += f"; not known: {', '.join(unread)} could not be read ({next(iter(unread.values())).rstrip('.')})"
     gone = sorted(set(since) - set(standing))
     lines = [verdict]
     lines += [f"  {'would mend' if check else 'mended'}: {one}" for one in mended]
@@ -138,6 +145,7 @@ def report(
     lines += [f"  new: {one}" for one in new]
     lines += [f"  since {since[_key(one)]}: {_short(one)}" for one in findings if _key(one) in since]
     lines += [f"  gone: {one}" for one in gone]
+    lines += [f"  not checked this time, known since {at}: {key}" for key, at in sorted(carried.items())]
     return {
         "status": status,
         "verdict": verdict,
@@ -145,6 +153,8 @@ def report(
         "remaining": remaining,
         "new": new,
         "gone": gone,
+        "carried": sorted(carried),
+        "unknown": unread,
         "known": len(findings) - len(new),
         "new_remaining": bool(failed) or any(_key(one) not in since for one in counting),
         "contested": sorted(contested),
@@ -166,6 +176,8 @@ def _verdict(status: str, mended: list[str], remaining: list[str], findings: int
     count = f"{len(mended)} {'would be mended' if check else 'mended'}"
     if status == "mended":
         return f"mended: {count}, nothing remains"
+    if status == "unknown":
+        return f"unknown: {count}"
     return f"remaining: {count}, {len(remaining)} to look at: {remaining[0]}"
 
 

@@ -17,6 +17,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis import conclusion
+
 Result = Mapping[str, Any]
 HOME = "https://github.com/l2ops/metallb"
 NARROWEST = 60
@@ -81,25 +83,14 @@ def _judged(result: Result) -> str:
 def headline(result: Result, sentence: bool = True) -> str:
     """The one line that matters most; without `sentence` the number of services alone, where their causes follow."""
     if "diagnoses" not in result:
-        if not sentence and result["findings"]:
+        if not sentence and result["findings"] and not result.get("unknown"):
             return _judged(result)
-        return str(result.get("verdict") or result.get("msg") or "")
-    diagnoses = result["diagnoses"]
-    wrong = [one for one in diagnoses if one["state"] != "ok"]
-    if not diagnoses:
-        return "There is no LoadBalancer service that MetalLB serves."
-    if not wrong:
-        return f"Nothing is wrong with {_count(len(diagnoses), 'service')}."
-    if len(diagnoses) == 1 and sentence:
-        return str(wrong[0]["sentence"])
-    states = [(state, sum(1 for one in wrong if one["state"] == state)) for state in ("broken", "unknown", "warning")]
-    told = ", ".join(
-        f"{number} {'with warnings' if state == 'warning' else state}" for state, number in states if number
-    )
-    counted = (
-        f"{len(wrong)} of {_count(len(diagnoses), 'service')} {'is' if len(wrong) == 1 else 'are'} not fine ({told})."
-    )
-    return f"{counted} {wrong[0]['sentence']}" if sentence else counted
+        return str(result.get("msg") or result.get("verdict") or "")
+    counted = conclusion.counted(result["diagnoses"])
+    told = conclusion.headline(result)
+    if not counted or result.get("unknown") or (sentence and len(result["diagnoses"]) == 1):
+        return told
+    return f"{counted} {told}" if sentence else counted
 
 
 def alike(diagnoses: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -284,6 +275,7 @@ _OURS = (
     "diagnoses",
     "findings",
     "checks",
+    "unknown",
     "not_looked_at",
 )
 

@@ -203,8 +203,12 @@ def test_what_may_not_be_read_is_named():
     world = World()
     for kind in ("pods", "servicel2statuses"):
         world.hide(kind)
-    result = info(world)
-    assert not result["failed"] and {"pods", "servicel2statuses"} <= result["not_looked_at"].keys()
+    failed = info(world)
+    assert failed["failed"] and failed["failure_kind"] == "unknown" and list(failed["unknown"]) == ["pods"]
+    assert "pods could not be read" in failed["msg"] and failed["services"], "all data is returned all the same"
+    result = info(world, unknown="report")
+    assert not result["failed"] and not result["settled"]
+    assert {"pods", "servicel2statuses"} <= result["not_looked_at"].keys()
     assert by_name(result["nodes"], "cp-1")["speaker"] is None, "not known is not no"
     assert by_name(result["services"], "default/my-nginx")["predicted"] == "cp-2"
 

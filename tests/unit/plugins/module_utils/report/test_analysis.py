@@ -250,7 +250,9 @@ def test_no_format_changes_the_verdict():
 def test_headline():
     assert headline(HEALTHY) == "Nothing is wrong with 2 services."
     assert headline(BROKEN).endswith(BROKEN["diagnoses"][0]["sentence"])
-    assert headline({**BROKEN, "diagnoses": []}) == "There is no LoadBalancer service that MetalLB serves."
+    assert (
+        headline({**BROKEN, "diagnoses": [], "findings": []}) == "There is no LoadBalancer service that MetalLB serves."
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ notes:
     (C(apiextensions.k8s.io)) and C(validatingwebhookconfigurations) (C(admissionregistration.k8s.io)). With O(namespace)
     given, in a Role there C(list) on C(pods), C(configmaps), C(deployments) (C(apps)) and C(ipaddresspools),
     C(l2advertisements), C(bgpadvertisements), C(bgppeers), C(servicel2statuses), C(configurationstates) (C(metallb.io));
-    without it, these in the ClusterRole. In C(kube-system) C(configmaps). C(secrets) (names only) are asked for and not
+    without it, these in the ClusterRole. C(applications) (C(argoproj.io)) are asked for only where Argo CD may track MetalLB by label. In C(kube-system) C(configmaps). C(secrets) (names only) are asked for and not
     needed."
   - What needs a kind that could not be read is skipped and says why; see O(unknown).
 seealso:
@@ -127,6 +127,14 @@ metallb:
     controller_ready:
       description: Whether a controller is ready.
       type: bool
+    managed_by:
+      description: Its owner in words, such as C(Application argocd/metallb) or C(Helm release metallb-system/metallb).
+      type: str
+    owner:
+      description:
+        - Its owner, as C(tool), C(kind), C(namespace), C(name) and C(evidence). C(tool) is V(argocd), V(flux), V(helm), V(operator),
+          or V(manifests) where nothing names an owner. Empty where MetalLB is not installed.
+      type: dict
   sample:
     method: helm
     namespace: metallb-system
@@ -138,6 +146,35 @@ metallb:
     speakers: 4
     speakers_ready: 4
     controller_ready: true
+    managed_by: Helm release metallb-system/metallb
+    owner:
+      tool: helm
+      kind: Helm release
+      namespace: metallb-system
+      name: metallb
+      evidence: "annotation meta.helm.sh/release-name: metallb, and the release's Secret"
+owners:
+  description:
+    - Every object that this collection would change, and who owns it. MetalLB's namespace, workloads and webhook, pools, advertisements,
+      the services that it serves, and the exclude label of nodes (C(part)).
+    - Argo CD is told by its annotation C(tracking-id), with tracking by label from the C(status.resources) of its Applications; Flux by the
+      labels of its Kustomizations and HelmReleases; then Helm, ownerReferences and, for labels, Talos.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - object:
+        kind: IPAddressPool
+        namespace: metallb-system
+        name: main-pool
+      part: ""
+      managed_by: Application argocd/metallb-config
+      owner:
+        tool: argocd
+        kind: Application
+        namespace: argocd
+        name: metallb-config
+        evidence: "annotation argocd.argoproj.io/tracking-id: metallb-config:metallb.io/IPAddressPool:metallb-system/main-pool"
 nodes:
   description: The nodes, as M(l2ops.metallb.l2_probe) takes them.
   returned: success

@@ -41,6 +41,7 @@ KINDS = {
     "bgppeers": ("metallb.io/v1beta2", "BGPPeer"),
     "servicel2statuses": ("metallb.io/v1beta1", "ServiceL2Status"),
     "configurationstates": ("metallb.io/v1beta1", "ConfigurationState"),
+    "applications": ("argoproj.io/v1alpha1", "Application"),
 }
 CLUSTER_WIDE = {"nodes", "namespaces", "customresourcedefinitions", "validatingwebhookconfigurations"}
 

@@ -45,6 +45,7 @@ class World:
         self.objects: dict[str, list[Object]] = {
             plural: []
             for plural in (
+                "applications",
                 "bgpadvertisements",
                 "bgppeers",
                 "ciliumloadbalancerippools",

@@ -27,6 +27,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.services impo
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import SETTLE, Options
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.ownership import owner_of_metallb, ownership_list
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import WORDS, nobody, reasons
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import (
     CANDIDATE,
@@ -142,6 +143,7 @@ def facts(snapshot: Snapshot, most_nodes: int = 50) -> Object:
         "advertisements": _advertisements(snapshot, elector),
         "services": services,
         "expected": expected,
+        "owners": ownership_list(snapshot),
         # What cannot be read cannot be seen to have settled.
         "settled": settled and not unknown_kinds(snapshot),
         "unknown": unknown_kinds(snapshot),
@@ -228,8 +230,11 @@ def cause_of(snapshot: Snapshot, elector: Elector, outcome: Outcome) -> str:
 def _metallb(snapshot: Snapshot) -> Object:
     speakers = snapshot.speakers
     ready = [pod for pod in speakers.by_node.values() if pod.ready and not pod.leaving]
+    owner = owner_of_metallb(snapshot)
     return {
         **snapshot.metallb,
+        "managed_by": "" if owner is None else str(owner),
+        "owner": {} if owner is None else owner.as_result(),
         "ignores_exclude_label": bool(speakers.ignore_exclude),
         "memberlist": speakers.memberlist is not False,
         "load_balancer_class": speakers.lb_class,

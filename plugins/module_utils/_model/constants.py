@@ -11,6 +11,12 @@ IGNORE_ANNOTATION = "l2ops.metallb/ignore"
 # k8s.io/api/core/v1 LabelNodeExcludeBalancers
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 OWNED_LABELS_ANNOTATION = "talos.dev/owned-labels"
+# What the tools that own objects write on them.
+TRACKING_ID = "argocd.argoproj.io/tracking-id"
+FLUX_HELM = "helm.toolkit.fluxcd.io/"
+FLUX_KUSTOMIZE = "kustomize.toolkit.fluxcd.io/"
+HELM_RELEASE_ANNOTATION = "meta.helm.sh/release-name"
+HELM_RELEASE_NAMESPACE_ANNOTATION = "meta.helm.sh/release-namespace"
 # controller/service.go, v0.15.3
 PREFIX = "metallb.io/"
 OLD_PREFIX = "metallb.universe.tf/"

@@ -37,6 +37,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules import (
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, Judge, Skip
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.ownership import with_owner
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
@@ -91,7 +92,10 @@ def judge(
         checks.append(_check(entry.code, kept, reason))
     settling = [one for one in findings if _is_young(one, context)]
     young = set(map(id, settling))
-    findings = [_located(snapshot, _softened(one, context) if id(one) in young else one) for one in findings]
+    findings = [
+        _located(snapshot, with_owner(context, _softened(one, context) if id(one) in young else one))
+        for one in findings
+    ]
     if settling:
         codes_left = {one.code for one in findings if one.severity != "info"}
         checks = [

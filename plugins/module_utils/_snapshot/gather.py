@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import Object, as_text, metadata_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import (
+    FLUX_HELM,
+    FLUX_KUSTOMIZE,
+    HELM_RELEASE_ANNOTATION,
+    TRACKING_ID,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
+    Object,
+    as_dict,
+    as_labels,
+    as_text,
+    metadata_of,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.workloads import component_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import DEFAULT_NAMESPACE, FOREIGN
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot, _namespace_of
@@ -65,6 +78,8 @@ def gather(
         request("secrets", namespace=home, metadata_only=True),
         request("configmaps", namespace=home, key="configmaps@home"),
     ]
+    if _may_be_tracked_by_label(found):
+        more.append(request("applications", "argoproj.io", "v1alpha1"))
     if election_only:
         more = []
     second = [
@@ -142,6 +157,27 @@ def _requests(request: type[ListRequest], namespace: str | None) -> list[ListReq
     ]
 
 
+_MAY_BE_TRACKED = ("deployments", "daemonsets", "ipaddresspools", "l2advertisements")
+
+
+def _may_be_tracked_by_label(found: Mapping[str, Sequence[Object]]) -> bool:
+    """Whether Argo CD may track something of MetalLB by label: then only its Applications tell whether the chart set that label."""
+    for plural in _MAY_BE_TRACKED:
+        for obj in found.get(plural, ()):
+            metadata = metadata_of(obj)
+            labels, annotations = as_dict(metadata.get("labels")), as_dict(metadata.get("annotations"))
+            if "app.kubernetes.io/instance" not in labels:
+                continue
+            if plural == "daemonsets" and not component_of(as_labels(labels)):
+                continue
+            if TRACKING_ID in annotations or HELM_RELEASE_ANNOTATION in annotations:
+                continue
+            if any(str(key).startswith((FLUX_HELM, FLUX_KUSTOMIZE)) for key in labels):
+                continue
+            return True
+    return False
+
+
 def _forbidden(outcome: ListOutcome) -> bool:
     return outcome.error is not None and outcome.error.kind_of_failure == "forbidden"
 
@@ -169,6 +205,9 @@ def _assembled(requests: Sequence[ListRequest], answers: Mapping[str, ListOutcom
                 as_text(metadata_of(obj).get("uid")) or str(place): obj for place, obj in enumerate(objects["events"])
             }.values()
         )
+    if "applications" not in missing:
+        # Where nothing may be tracked by label, nobody asks for them.
+        objects.setdefault("applications", [])
     for plural in missing:
         # Half of the pods would be worse than none.
         objects.pop(plural, None)

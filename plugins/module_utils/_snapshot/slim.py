@@ -13,6 +13,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants imp
     OLD_PREFIX,
     OWNED_LABELS_ANNOTATION,
     PREFIX,
+    TRACKING_ID,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     Object,
@@ -28,8 +29,11 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds impo
 _METADATA = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp", "ownerReferences")
 _ANNOTATIONS = (PREFIX, OLD_PREFIX, "meta.helm.sh/", "kube-vip.io/")
 _KEPT_ANNOTATIONS = frozenset(
-    [IGNORE_ANNOTATION, OWNED_LABELS_ANNOTATION, "endpoints.kubernetes.io/last-change-trigger-time"]
+    [IGNORE_ANNOTATION, OWNED_LABELS_ANNOTATION, TRACKING_ID, "endpoints.kubernetes.io/last-change-trigger-time"]
 )
+
+
+_WRITERS_KEPT = frozenset(["l2advertisements", "ipaddresspools", "deployments", "namespaces"])
 
 
 def slim(plural: str, obj: Object) -> Object:
@@ -43,9 +47,11 @@ def slim(plural: str, obj: Object) -> Object:
     }
     if annotations:
         kept["annotations"] = annotations
-    if plural == "l2advertisements" and metadata.get("managedFields"):
-        # When it was changed last; nothing else of an object says so.
-        kept["managedFields"] = [_picked(one, "time") for one in as_list(metadata["managedFields"])]
+    if plural in _WRITERS_KEPT and metadata.get("managedFields"):
+        # When it was changed last, and by whom; nothing else of an object says so.
+        kept["managedFields"] = [
+            _picked(one, "time", "manager", "subresource") for one in as_list(metadata["managedFields"])
+        ]
     result: Object = {"kind": KINDS[plural], "metadata": kept}
     if obj.get("apiVersion"):
         result["apiVersion"] = obj["apiVersion"]
@@ -170,6 +176,11 @@ def _slim_event(obj: Object) -> Object:
     }
 
 
+def _slim_application(obj: Object) -> Object:
+    resources = as_list(as_dict(obj.get("status")).get("resources"))
+    return {"status": {"resources": [_picked(one, "group", "kind", "namespace", "name") for one in resources]}}
+
+
 def _slim_crd(obj: Object) -> Object:
     versions = []
     for version in as_list(as_dict(obj.get("spec")).get("versions")):
@@ -216,6 +227,7 @@ _SLIM: dict[str, Callable[[Object], Object]] = {
     "bgpadvertisements": lambda obj: {"spec": _picked(obj.get("spec"), "ipAddressPools", "ipAddressPoolSelectors")},
     "servicel2statuses": lambda obj: _picked(obj, "status"),
     "configurationstates": lambda obj: _picked(obj, "status"),
+    "applications": _slim_application,
     "servicecidrs": lambda obj: _picked(obj, "spec"),
     "ciliumloadbalancerippools": lambda obj: {"spec": _picked(obj.get("spec"), "disabled", "serviceSelector")},
 }

@@ -39,6 +39,14 @@ def test_healthy():
         "speakers": 4,
         "speakers_ready": 4,
         "controller_ready": True,
+        "managed_by": "Helm release metallb",
+        "owner": {
+            "tool": "helm",
+            "kind": "Helm release",
+            "namespace": "",
+            "name": "metallb",
+            "evidence": "annotation meta.helm.sh/release-name: metallb",
+        },
     }
     assert by_name(result["nodes"], "cp-1") == {
         "name": "cp-1",
@@ -271,3 +279,51 @@ def test_few_calls_and_no_writes():
         run(l2_info, **connection)
         assert not api.sent("POST", "PATCH", "PUT", "DELETE")
         assert len(api.sent("GET")) <= 30
+
+
+def managed_by(result):
+    return {
+        f"{one['object']['kind']} {one['object']['name']}{' ' + one['part'] if one['part'] else ''}": one["managed_by"]
+        for one in result["owners"]
+    }
+
+
+def test_owners_of_everything_that_is_changed():
+    world = World()
+    track(world.get("ipaddresspools", "main-pool"), "metallb-config:metallb.io/IPAddressPool:metallb-system/main-pool")
+    world.get("l2advertisements", "l2-adv")["metadata"]["labels"] = {
+        "kustomize.toolkit.fluxcd.io/name": "apps",
+        "kustomize.toolkit.fluxcd.io/namespace": "flux-system",
+    }
+    found = managed_by(info(world))
+    assert found["IPAddressPool main-pool"] == "Application metallb-config"
+    assert found["L2Advertisement l2-adv"] == "Kustomization flux-system/apps"
+    assert found["DaemonSet metallb-speaker"] == "Helm release metallb"
+    assert found["Node cp-1 exclude label"] == "machine configuration of node cp-1"
+    assert "Node worker-1 exclude label" not in found
+    assert found["Service my-nginx"] == "nobody (raw manifests)"
+
+
+def track(obj, text):
+    obj["metadata"].setdefault("annotations", {})["argocd.argoproj.io/tracking-id"] = text
+
+
+def test_label_tracking_is_told_apart_from_the_label_of_the_chart():
+    world = World()
+    for plural, name in (("daemonsets", "metallb-speaker"), ("deployments", "metallb-controller")):
+        metadata = world.get(plural, name)["metadata"]
+        metadata["annotations"] = {}
+        metadata["labels"]["app.kubernetes.io/instance"] = "metallb"
+    with served(world) as (_api, connection):
+        result = run(l2_info, **connection)
+    assert result["metallb"]["owner"]["tool"] == "manifests", "a chart that was rendered and applied has the label, too"
+    application = {
+        "metadata": {"name": "metallb", "namespace": "gitops"},
+        "status": {"resources": []},
+        "kind": "Application",
+    }
+    application["status"]["resources"].append(
+        {"group": "apps", "kind": "Deployment", "namespace": HOME, "name": "metallb-controller", "status": "Synced"}
+    )
+    world.objects["applications"] = [application]
+    assert info(world)["metallb"]["managed_by"] == "Application gitops/metallb"

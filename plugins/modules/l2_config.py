@@ -126,6 +126,21 @@ options:
           - Label selectors for services, with C(matchLabels) and C(matchExpressions). Needs MetalLB 0.16.
         type: list
         elements: dict
+      preferred_node_selectors:
+        description:
+          - Nodes that are preferred among those that may announce. Weights of all advertisements that apply to a service are
+            summed by node, and the node with the most announces. Needs MetalLB 0.16.2.
+        type: list
+        elements: dict
+        suboptions:
+          weight:
+            description: From 1 to 100.
+            type: int
+            required: true
+          preference:
+            description: Label selector for nodes, with C(matchLabels) and C(matchExpressions). Empty matches every node.
+            type: dict
+            required: true
       labels:
         description: Labels of the object.
         type: dict
@@ -613,7 +628,7 @@ class Config:
         what = f"{step.action} {step.kind} {step.name}"
         unknown = UNKNOWN_FIELD.search(error.reason)
         if unknown:
-            needs = " (serviceSelectors needs MetalLB 0.16)" if "serviceSelectors" in unknown.group(1) else ""
+            needs = next((f" ({n} needs MetalLB {v})" for n, v in SINCE.items() if n in unknown.group(1)), "")
             self.fail(
                 f"Cannot {what}: the installed MetalLB does not know the field spec.{unknown.group(1)}{needs}. "
                 f"Leave it out, or upgrade MetalLB. {self.so_far()}"
@@ -669,6 +684,10 @@ def selectors() -> dict:
     return {"type": "list", "elements": "dict"}
 
 
+# Fields that came later than 0.14.9.
+SINCE = {"serviceSelectors": "0.16", "preferredNodeSelectors": "0.16.2"}
+
+
 def main() -> None:
     names = {"type": "list", "elements": "str"}
     codes = {"type": "list", "elements": "str", "default": []}
@@ -706,6 +725,14 @@ def main() -> None:
                     "node_selectors": selectors(),
                     "interfaces": names,
                     "service_selectors": selectors(),
+                    "preferred_node_selectors": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": {
+                            "weight": {"type": "int", "required": True},
+                            "preference": {"type": "dict", "required": True},
+                        },
+                    },
                     "labels": {"type": "dict"},
                     "annotations": {"type": "dict"},
                 },

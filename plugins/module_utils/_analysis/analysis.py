@@ -28,7 +28,12 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context impor
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import SETTLE, Options
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.ownership import owner_of_metallb, ownership_list
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import WORDS, nobody, reasons
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import (
+    SHARED_WITH_SELECTORS,
+    WORDS,
+    nobody,
+    reasons,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import (
     CANDIDATE,
     NO_LOCAL_ENDPOINT,
@@ -129,8 +134,9 @@ def facts(snapshot: Snapshot, most_nodes: int = 50) -> Object:
         outcome = elector.elect(service)
         statuses = snapshot.l2_statuses.get(service.key, [])
         reported = sorted({status.node for status in statuses})
-        if snapshot.has("servicel2statuses") and reported != ([outcome.winner] if outcome.winner else []):
-            settled = False
+        # Where the elected node cannot be told, there is nothing to compare with.
+        if snapshot.has("servicel2statuses") and not outcome.doubt:
+            settled = settled and reported == ([outcome.winner] if outcome.winner else [])
         # All may agree on an announcer that lasts only until an old pod is gone.
         settled = settled and not elector.in_motion(service)
         if outcome.winner is not None:
@@ -157,7 +163,7 @@ def _service(
     addresses = [format_address(address) for address in service.ingress]
     order = list(outcome.names[: most + 1])
     if addresses and len(order) <= most:
-        order = ranked(order, addresses[0])
+        order = ranked(order, addresses[0], outcome.scores)
     why: dict[str, str] = {}
     for place, node in enumerate(order[:most], 1):
         if node != outcome.winner and outcome.winner:
@@ -183,6 +189,7 @@ def _service(
         "reported": ", ".join(reported),
         "candidates": order[:most],
         "candidate_count": len(outcome.candidates),
+        "doubt": outcome.doubt,
         "reasons": why,
         "cause": cause_of(snapshot, elector, outcome),
     }
@@ -192,6 +199,7 @@ def _service(
 _NEEDED: dict[str, tuple[str, ...]] = {
     "no-pool": ("ipaddresspools",),
     "no-advertisement": ("ipaddresspools", "l2advertisements"),
+    "shared-with-selectors": ("ipaddresspools", "l2advertisements"),
     "no-endpoints": ("ipaddresspools", "l2advertisements", "endpointslices"),
     "no-local-endpoint": ("ipaddresspools", "l2advertisements", "endpointslices", "nodes", "pods"),
     "no-candidate": ("ipaddresspools", "l2advertisements", "nodes", "pods"),
@@ -211,6 +219,8 @@ def cause_of(snapshot: Snapshot, elector: Elector, outcome: Outcome) -> str:
     if verdict == "no-pool":
         return f"MLB512: {', '.join(map(format_address, service.ingress)) or 'its address'} is in no pool"
     pool = outcome.pool.name if outcome.pool else ""
+    if verdict == "shared-with-selectors":
+        return f"MLB509: {SHARED_WITH_SELECTORS}"
     if verdict == "no-advertisement":
         if elector.advertisements_of(pool):
             return f"MLB509: serviceSelectors of the advertisements of pool {pool} do not match its labels"

@@ -374,6 +374,8 @@ class Diagnoser:
                 f"{plural(len(outcome.candidates), 'node')} may announce it ({listing(outcome.names, 3)})",
             )
         if name == "announcer":
+            if outcome.doubt:
+                return "skipped", outcome.doubt
             if outcome.winner is None and outcome.verdict == "announced":
                 return (
                     "skipped",
@@ -432,7 +434,7 @@ class Diagnoser:
         rows: list[Candidate] = []
         if outcome.address is not None and outcome.candidates:
             if outcome.winner is not None and len(outcome.candidates) <= most:
-                order = ranked(outcome.candidates, format_address(outcome.address))
+                order = ranked(outcome.candidates, format_address(outcome.address), outcome.scores)
             else:
                 # Ranks of thousands are not worth a sort for every service.
                 order = [str(outcome.winner)] if outcome.winner else []

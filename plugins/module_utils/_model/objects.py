@@ -10,6 +10,7 @@ advertisements note what is wrong with them in ``problems``, as (path of the fie
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import AddressError, Span, parse_span
@@ -116,9 +117,31 @@ class Pool:
         return tuple(span for _text, span, _why in self.ranges if span is not None)
 
 
+def _read_preferences(raw: object, problems: list[tuple[str, str]]) -> Iterator[tuple[int, Selector]]:
+    """preferredNodeSelectors (0.16.2): a weight from 1 to 100 and a selector; an empty one matches every node."""
+    path = "spec.preferredNodeSelectors"
+    if raw is not None and not isinstance(raw, list):
+        problems.append((path, "it must be a list of weights and preferences"))
+    for place, one in enumerate(as_list(raw)):
+        entry = as_dict(one)
+        weight = entry.get("weight")
+        if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= 100:
+            problems.append((f"{path}[{place}].weight", f"{weight!r} is not a number from 1 to 100"))
+            continue
+        selector = Selector.from_object(entry.get("preference") if entry.get("preference") is not None else {})
+        if selector.error:
+            problems.append((f"{path}[{place}].preference", selector.error))
+            continue
+        yield weight, selector
+
+
 @dataclass(frozen=True)
 class Advertisement:
-    """An L2Advertisement. service_selectors is None where the field is not given; changed is 0 where nobody says when."""
+    """An L2Advertisement. service_selectors is None where the field is not given; changed is 0 where nobody says when.
+
+    preferences are the weights of preferredNodeSelectors (1 to 100) with the nodes that they are for. given are the names of
+    the fields of spec that hold something.
+    """
 
     namespace: str
     name: str
@@ -132,6 +155,8 @@ class Advertisement:
     problems: Problems
     unknown_fields: tuple[str, ...]
     changed: float = 0.0
+    preferences: tuple[tuple[int, Selector], ...] = ()
+    given: frozenset[str] = frozenset()
 
     @classmethod
     def from_object(cls, obj: Object) -> Advertisement:
@@ -140,6 +165,7 @@ class Advertisement:
         selectors: tuple[Selector, ...] | None = None
         if spec.get("serviceSelectors"):
             selectors = read_selectors(spec.get("serviceSelectors"), "spec.serviceSelectors", problems)
+        preferences = tuple(_read_preferences(spec.get("preferredNodeSelectors"), problems))
         known = ADVERTISEMENT_FIELDS | LATER_ADVERTISEMENT_FIELDS
         return cls(
             namespace=as_text(metadata.get("namespace")),
@@ -153,6 +179,8 @@ class Advertisement:
             service_selectors=selectors,
             problems=tuple(problems),
             unknown_fields=tuple(f"spec.{key}" for key in spec if key not in known),
+            preferences=preferences,
+            given=frozenset(key for key, given in spec.items() if given not in (None, [], {}, "")),
             changed=max(
                 seconds_of(metadata.get("creationTimestamp")),
                 max(

@@ -45,6 +45,7 @@ def advertisement_to_object(options: Object, namespace: str) -> Object:
         node_selectors="nodeSelectors",
         interfaces="interfaces",
         service_selectors="serviceSelectors",
+        preferred_node_selectors="preferredNodeSelectors",
     )
     return _named("L2Advertisement", options, namespace, spec)
 
@@ -58,6 +59,7 @@ OPTION_FIELDS = {
         "node_selectors",
         "interfaces",
         "service_selectors",
+        "preferred_node_selectors",
         *_COMMON,
     ),
 }

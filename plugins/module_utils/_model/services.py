@@ -117,6 +117,11 @@ class Service:
         return self.annotation(ADDRESS_POOL)
 
     @property
+    def shares(self) -> bool:
+        """Whether it carries allow-shared-ip at all, under either prefix, with whatever value (layer2_controller.go)."""
+        return any(f"{prefix}{ALLOW_SHARED_IP}" in self.annotations for prefix in (PREFIX, OLD_PREFIX))
+
+    @property
     def sharing_key(self) -> str:
         return self.annotation(ALLOW_SHARED_IP)
 

@@ -204,6 +204,8 @@ def field_unknown(context: Context) -> Iterator[Finding]:
     known = snapshot.advertisement_fields
     for obj, one in _written_advertisements(context):
         for path in one.unknown_fields:
+            if path.partition(".")[2] in snapshot.capabilities.unknown_fields:
+                continue
             yield Finding(
                 "MLB408", _ref(one, context), f"{path} is no field of an L2Advertisement and is dropped", path=path
             )
@@ -213,7 +215,7 @@ def field_unknown(context: Context) -> Iterator[Finding]:
                     "MLB408",
                     _ref(one, context),
                     f"the installed MetalLB {snapshot.metallb['version']} does not know {name}, so it is dropped and limits nothing",
-                    fix=f"Upgrade MetalLB ({name} needs {'0.16' if name == 'serviceSelectors' else 'a version after 0.16.1'}), or "
+                    fix=f"Upgrade MetalLB ({name} needs {'0.16' if name == 'serviceSelectors' else '0.16.2'}), or "
                     "leave it out.",
                     path=f"spec.{name}",
                 )
@@ -238,6 +240,31 @@ def selector_invalid(context: Context) -> Iterator[Finding]:
             yield Finding("MLB409", _ref(one, context), f"{path.partition('.')[2]}: {why}", path=path)
 
 
+def preference_matches_no_node(context: Context) -> Iterator[Finding]:
+    for one in context.snapshot.advertisements:
+        if not one.preferences or context.snapshot.capabilities.preferred_nodes is False:
+            continue
+        if not context.elector.preferred_by(one):
+            yield Finding(
+                "MLB410",
+                _ref(one, context),
+                "its preferredNodeSelectors match none of the nodes that its nodeSelectors select, so they prefer nothing",
+                path="spec.preferredNodeSelectors",
+            )
+
+
+def election_input_unknown(context: Context) -> Iterator[Finding]:
+    for one in context.snapshot.advertisements:
+        doubt = context.elector.doubt((one,))
+        if doubt:
+            yield Finding(
+                "MLB411",
+                _ref(one, context),
+                f"{doubt}: the elected node of its services is unknown",
+                evidence={"version": context.snapshot.capabilities.version},
+            )
+
+
 BOTH = ("ipaddresspools", "l2advertisements")
 RULES = (
     Judge("MLB401", BOTH, pool_not_advertised),
@@ -249,4 +276,6 @@ RULES = (
     Judge("MLB407", BOTH, interfaces_overridden),
     Judge("MLB408", BOTH, field_unknown),
     Judge("MLB409", BOTH, selector_invalid),
+    Judge("MLB410", ("l2advertisements", "nodes"), preference_matches_no_node),
+    Judge("MLB411", ("l2advertisements", "customresourcedefinitions"), election_input_unknown),
 )

@@ -530,6 +530,12 @@ def no_endpoints(context: Context) -> Iterator[Finding]:
         )
 
 
+SHARED_WITH_SELECTORS = (
+    "it carries allow-shared-ip, and MetalLB from 0.16.2 on announces such a service for nobody by advertisements with "
+    "serviceSelectors"
+)
+
+
 def no_announcer(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
     for outcome in _announceable(context):
@@ -554,6 +560,16 @@ def no_announcer(context: Context) -> Iterator[Finding]:
                 fix=fix,
                 evidence={"address": address, "pool": outcome.pool.name, "reasons": {}},
                 caused_by=(*causes, "MLB402", "MLB403", "MLB409") if causes else (),
+            )
+        elif outcome.verdict == "shared-with-selectors":
+            names = listing([one.name for one in outcome.advertisements if one.service_selectors])
+            yield Finding(
+                "MLB509",
+                service_ref(service),
+                f"nobody may announce {address}: {SHARED_WITH_SELECTORS} ({names})",
+                fix=f"Take the annotation {PREFIX}{ALLOW_SHARED_IP} off the service, or advertise pool {outcome.pool.name} to it by "
+                f"advertisements without serviceSelectors: take them out of {names}.",
+                evidence={"address": address, "pool": outcome.pool.name, "reasons": {}},
             )
         elif outcome.verdict == "no-candidate" and outcome.base is not None:
             told, ruled_out = nobody(outcome.base)
@@ -591,7 +607,9 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
         if known is not None and known.winner is not None:
             changed = max(changed, _nodes_changed(context, [known.winner]))
         if outcome.verdict == "announced" and not statuses:
-            named = f"{known.winner} is to announce it" if known is not None else "it is to be announced"
+            named = (
+                f"{known.winner} is to announce it" if known is not None and known.winner else "it is to be announced"
+            )
             yield Finding(
                 "MLB510",
                 service_ref(service),
@@ -611,6 +629,8 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
                 why = f"it names {status.node or 'no node'}, which is no node of the cluster"
             elif status.label_node and status.label_node != status.node:
                 why = f"its status says {status.node}, its own label says {status.label_node}"
+            elif known is not None and known.doubt:
+                continue
             elif known is not None and outcome.verdict == "announced" and known.winner != status.node:
                 why = f"it says {status.node}, the election gives {known.winner}"
             elif outcome.verdict in (
@@ -618,6 +638,7 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
                 "no-candidate",
                 "no-local-endpoint",
                 "no-advertisement",
+                "shared-with-selectors",
                 "no-pool",
             ):
                 why = f"it says {status.node}, but nobody may announce the service"
@@ -676,6 +697,34 @@ def local_single_point(context: Context) -> Iterator[Finding]:
             )
 
 
+def shared_address_split(context: Context) -> Iterator[Finding]:
+    """Services that share an address and that different advertisements reach: each elects for itself (0.16 and later)."""
+    for address, sharers in sorted(context.snapshot.holders.items()):
+        elected: dict[str, list[Service]] = {}
+        for service in sharers if len(sharers) > 1 else ():
+            outcome = context.elect(service)
+            if outcome is not None and outcome.verdict == "announced" and outcome.winner:
+                elected.setdefault(outcome.winner, []).append(service)
+        if len(elected) < 2:
+            continue
+        told = "; ".join(
+            f"{node} for {listing([one.path for one in those], 3)}" for node, those in sorted(elected.items())
+        )
+        for those in elected.values():
+            for service in those:
+                yield Finding(
+                    "MLB514",
+                    service_ref(service),
+                    f"{format_address(address)} is announced by {len(elected)} nodes at once: {told}",
+                    fix="Let the same advertisements reach all services that share the address: the same labels for serviceSelectors, and "
+                    "externalTrafficPolicy Cluster; or give each service an address of its own.",
+                    evidence={
+                        "address": format_address(address),
+                        "elected": {n: [s.path for s in t] for n, t in elected.items()},
+                    },
+                )
+
+
 _POOLED = ("services", "ipaddresspools")
 _ELECTED = (*_POOLED, "l2advertisements", "nodes", "pods", "endpointslices")
 RULES = (
@@ -692,4 +741,5 @@ RULES = (
     Judge("MLB511", ("services", "events"), announce_failed),
     Judge("MLB512", _POOLED, outside_pools),
     Judge("MLB513", _ELECTED, local_single_point),
+    Judge("MLB514", _ELECTED, shared_address_split),
 )

@@ -6,24 +6,28 @@
 
 """Who announces an address, and for each other node why not.
 
-MetalLB's own election (speaker/layer2_controller.go ShouldAnnounce and speakersForPool, v0.14.9 to v0.16.1):
+MetalLB's own election (speaker/layer2_controller.go ShouldAnnounce, v0.14.9 to v0.16.2):
 
 - nobody, unless at least one endpoint of the service serves, under the policy Cluster too;
 - candidates are nodes with a living speaker (all nodes where memberlist is off), without the condition
   NetworkUnavailable, without the exclude label (unless speakers ignore it), selected by an L2Advertisement of the pool
   (since 0.16 only by those whose serviceSelectors match the service);
 - with externalTrafficPolicy Local only those that are home of a serving endpoint;
-- the least sha256 of "node#address" wins, with the service's first address for all of them.
+- since 0.16.2 the node with the highest sum of weights (preferredNodeSelectors of all advertisements that apply to the
+  service, each for the nodes that it selects itself) wins, and nobody announces a service with annotation allow-shared-ip
+  by advertisements with serviceSelectors;
+- among these the least sha256 of "node#address" wins, with the service's first address for all of them.
 
 Whether a node is Ready and which interfaces it has plays no part. 0.14 differs in two ways: cordoned nodes are no candidates,
-and without memberlist nobody is (its list of speakers is empty then; 0.15.0 takes all nodes instead).
+and without memberlist nobody is (its list of speakers is empty then; 0.15.0 takes all nodes instead). An advertisement that
+uses a field which is not known here makes the elected node unknown (ElectionResult.doubt).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +35,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses imp
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Advertisement, Pool
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.selectors import LabelIndex
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.capabilities import NEWEST
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
 # Why a node is no candidate, in the order in which it is looked for: the first that holds is what must be mended first.
@@ -57,23 +62,27 @@ CODES = {
 }
 
 
-def is_0_14(version: str) -> bool:
-    """Whether this is MetalLB 0.14.x; what tells no version counts as newer."""
-    return version.startswith("0.14.")
+Scores = Mapping[str, int]
+_NO_SCORES: Scores = {}
 
 
-def ranked(nodes: Iterable[str], address: str) -> list[str]:
-    """Nodes in the order in which they would announce this address; the first does. address as Go prints it."""
+def ranked(nodes: Iterable[str], address: str, scores: Scores = _NO_SCORES) -> list[str]:
+    """Nodes in the order in which they would announce this address; the first does.
+
+    address is as Go prints it; scores are the sums of weights by node (speaker/layer2_controller.go sortL2Candidates).
+    """
     tail = f"#{address}".encode()
     digest = hashlib.sha256
-    return sorted(nodes, key=lambda node: digest(node.encode() + tail).digest())
+    return sorted(nodes, key=lambda node: (-scores.get(node, 0), digest(node.encode() + tail).digest()))
 
 
-def elected(nodes: Iterable[str], address: str) -> str | None:
+def elected(nodes: Iterable[str], address: str, scores: Scores = _NO_SCORES) -> str | None:
     """The first of ranked, without sorting. None without nodes."""
     tail = f"#{address}".encode()
     digest = hashlib.sha256
-    return min(nodes, key=lambda node: digest(node.encode() + tail).digest(), default=None)
+    if not scores:
+        return min(nodes, key=lambda node: digest(node.encode() + tail).digest(), default=None)
+    return min(nodes, key=lambda node: (-scores.get(node, 0), digest(node.encode() + tail).digest()), default=None)
 
 
 @dataclass(frozen=True)
@@ -108,9 +117,10 @@ class Candidates:
 class Outcome:
     """What the election gives for one service.
 
-    verdict is announced, or why nobody announces: no-address, no-pool, no-advertisement, no-endpoints, no-candidate or
-    no-local-endpoint (the last with policy Local only). candidates are those after the policy was taken into account;
-    base are those before it.
+    verdict is announced, or why nobody announces: no-address, no-pool, no-advertisement, shared-with-selectors, no-endpoints,
+    no-candidate or no-local-endpoint (the last with policy Local only). candidates are those after the policy was taken into
+    account; base are those before it. scores are the sums of weights of preferredNodeSelectors by node. doubt says why the
+    elected node cannot be told although somebody announces the service.
     """
 
     service: Service
@@ -121,6 +131,8 @@ class Outcome:
     base: Candidates | None = None
     candidates: frozenset[str] = frozenset()
     local_nodes: frozenset[str] = frozenset()
+    scores: Scores = field(default_factory=dict)
+    doubt: str = ""
 
     @property
     def names(self) -> Sequence[str]:
@@ -144,6 +156,7 @@ class Elector:
         self._selected: dict[tuple[str, str], frozenset[str]] = {}
         self._candidates: dict[tuple[str, ...], Candidates] = {}
         self._pool_labels = LabelIndex((pool.name, pool.labels) for pool in snapshot.pools.values())
+        self._scores: dict[tuple[str, ...], dict[str, int]] = {}
         self._outcomes: dict[tuple[str, str], Outcome] = {}
         # how many hashes were made, for those who must keep within a time
         self.hashes = 0
@@ -173,7 +186,8 @@ class Elector:
     def advertisements_for(self, pool: str, service: Service) -> tuple[Advertisement, ...]:
         """Those of the pool that also want this service (serviceSelectors, 0.16 and later)."""
         found = self.advertisements_of(pool)
-        if not self.snapshot.knows_service_selectors:
+        # Where the schema was not seen, they count where they are used: an API server keeps only what its CRD has.
+        if self.snapshot.capabilities.service_selectors is False:
             return found
         return tuple(
             one
@@ -210,8 +224,8 @@ class Elector:
         snapshot = self.snapshot
         speakers = snapshot.speakers
         unfit: dict[str, str] = {}
-        old = is_0_14(snapshot.metallb["version"])
-        if old and speakers.memberlist is False:
+        capabilities = snapshot.capabilities
+        if capabilities.needs_memberlist and speakers.memberlist is False:
             return dict.fromkeys(snapshot.nodes, NO_MEMBERLIST)
         for name, node in snapshot.nodes.items():
             # Without memberlist every node counts as having a speaker, be it dead. Unknown pods count as living: what
@@ -224,7 +238,7 @@ class Elector:
                 if not pod.ready or pod.leaving:
                     unfit[name] = SPEAKER_NOT_READY
                     continue
-            if old and node.unschedulable:
+            if capabilities.excludes_cordoned and node.unschedulable:
                 unfit[name] = CORDONED
             elif node.network_unavailable:
                 unfit[name] = NETWORK_UNAVAILABLE
@@ -249,6 +263,37 @@ class Elector:
             why.update((name, unfit[name]) for name in unfit if name in selected)
             found = self._candidates[key] = Candidates(frozenset(name for name in selected if name not in unfit), why)
         return found
+
+    def scores(self, advertisements: tuple[Advertisement, ...]) -> Scores:
+        """Sum of weights by node (internal/config/config.go preferredNodeScores, layer2_controller.go preferredScoresFor)."""
+        if self.snapshot.capabilities.preferred_nodes is False or not any(one.preferences for one in advertisements):
+            return _NO_SCORES
+        key = tuple(f"{one.namespace}/{one.name}" for one in advertisements)
+        found = self._scores.get(key)
+        if found is None:
+            found = self._scores[key] = {}
+            for one in advertisements:
+                selected = self.nodes_of(one)
+                for weight, selector in one.preferences:
+                    for node in self.snapshot.node_labels.any_of((selector,)) & selected:
+                        found[node] = found.get(node, 0) + weight
+        return found
+
+    def preferred_by(self, advertisement: Advertisement) -> frozenset[str]:
+        """Nodes that the advertisement selects and that one of its preferences matches."""
+        selectors = tuple(selector for _weight, selector in advertisement.preferences)
+        return self.snapshot.node_labels.any_of(selectors) & self.nodes_of(advertisement) if selectors else frozenset()
+
+    def doubt(self, advertisements: tuple[Advertisement, ...]) -> str:
+        """Why the elected node cannot be told: an advertisement uses a field that is not known here."""
+        foreign = self.snapshot.capabilities.unknown_fields
+        used = sorted({name for one in advertisements for name in one.given & foreign}) if foreign else []
+        if not used:
+            return ""
+        return (
+            f"{', '.join(used)} of an L2Advertisement may take part in the election, and this collection, made for MetalLB up to "
+            f"{NEWEST}, does not know it"
+        )
 
     def without(self, advertisements: tuple[Advertisement, ...], reason: str) -> frozenset[str]:
         """Nodes that would be candidates if this reason held nowhere."""
@@ -304,6 +349,12 @@ class Elector:
         advertisements = self.advertisements_for(pool.name, service)
         if not advertisements:
             return Outcome(service, "no-advertisement", pool=pool)
+        if (
+            service.shares
+            and self.snapshot.capabilities.refuses_shared_with_selectors
+            and any(one.service_selectors for one in advertisements)
+        ):
+            return Outcome(service, "shared-with-selectors", pool=pool, advertisements=advertisements)
         base = self.candidates(advertisements)
         if self.snapshot.has("endpointslices"):
             serving, local = self.serving_nodes(service)
@@ -316,6 +367,8 @@ class Elector:
             "base": base,
             "candidates": nodes,
             "local_nodes": local,
+            "scores": self.scores(advertisements),
+            "doubt": self.doubt(advertisements),
         }
         if not serving:
             return Outcome(service, "no-endpoints", **known)
@@ -328,34 +381,14 @@ class Elector:
     def elect(self, service: Service) -> Outcome:
         """With the winner."""
         found = self.outcome(service)
-        if found.verdict != "announced" or found.winner is not None:
+        if found.verdict != "announced" or found.winner is not None or found.doubt:
             return found
         if found.address is None:
             raise AssertionError("an election without reason against it has both")
         self.hashes += len(found.candidates)
-        winner = elected(found.candidates, format_address(found.address))
-        found = Outcome(
-            service,
-            "announced",
-            winner,
-            found.pool,
-            found.advertisements,
-            found.base,
-            found.candidates,
-            found.local_nodes,
-        )
-        self._outcomes[service.key] = found
+        winner = elected(found.candidates, format_address(found.address), found.scores)
+        found = self._outcomes[service.key] = replace(found, winner=winner)
         return found
-
-    def why_not(self, outcome: Outcome, node: str) -> str:
-        """The reason word for one node."""
-        if node == outcome.winner:
-            return WINNER
-        if node in outcome.candidates:
-            return CANDIDATE
-        if outcome.base is None:
-            return NOT_SELECTED
-        return outcome.base.why.get(node) or NO_LOCAL_ENDPOINT
 
 
 def predictions(snapshot: Snapshot) -> dict[tuple[str, str], str | None]:

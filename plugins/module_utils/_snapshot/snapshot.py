@@ -45,6 +45,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.workloads imp
     Workload,
     component_of,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.capabilities import Capabilities
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import DEFAULT_NAMESPACE, KINDS, PLURALS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import _picked
 
@@ -380,12 +381,9 @@ class Snapshot:
         return sorted((one for one in self.services.values() if self.serves(one)), key=lambda one: one.key)
 
     @cached_property
-    def knows_service_selectors(self) -> bool:
-        """Whether the installed L2Advertisement has serviceSelectors: by its schema, else by whether one uses them."""
-        fields = self.advertisement_fields
-        if fields is not None:
-            return "serviceSelectors" in fields
-        return any(one.service_selectors for one in self.advertisements)
+    def capabilities(self) -> Capabilities:
+        """What the installed MetalLB can do."""
+        return Capabilities(str(self.metallb["version"]), self.advertisement_fields)
 
     @cached_property
     def advertisement_fields(self) -> frozenset[str] | None:

@@ -57,6 +57,8 @@ MLB406 interface-cannot-answer
 MLB407 interfaces-overridden
 MLB408 field-unknown
 MLB409 selector-invalid
+MLB410 preference-matches-no-node
+MLB411 election-input-unknown
 MLB501 no-address
 MLB502 requested-address-not-in-pool
 MLB503 address-conflict
@@ -70,6 +72,7 @@ MLB510 announcer-differs
 MLB511 announce-failed
 MLB512 address-outside-pools
 MLB513 local-policy-single-point
+MLB514 shared-address-split
 MLB601 no-answer
 MLB602 foreign-answer
 MLB603 many-answers

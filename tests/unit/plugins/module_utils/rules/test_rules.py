@@ -848,6 +848,38 @@ def field_that_the_crd_has(world):
     advertisement(world)["serviceSelectors"] = [{"matchExpressions": [{"key": "hidden", "operator": "DoesNotExist"}]}]
 
 
+def newest(world, *more):
+    world.set_fields(
+        "ipAddressPools", "nodeSelectors", "interfaces", "serviceSelectors", "preferredNodeSelectors", *more
+    )
+
+
+@bad("MLB410", f"{HOME}/l2-adv", says="prefer nothing")
+def preference_for_nobody(world):
+    newest(world)
+    advertisement(world)["preferredNodeSelectors"] = [{"weight": 10, "preference": {"matchLabels": {"rack": "one"}}}]
+
+
+@good("MLB410")
+def preference_for_some(world):
+    newest(world)
+    advertisement(world)["preferredNodeSelectors"] = [
+        {"weight": 10, "preference": {"matchLabels": {"rack": "one"}}},
+        {"weight": 1, "preference": {"matchLabels": {"kubernetes.io/hostname": "cp-2"}}},
+    ]
+
+
+@bad("MLB411", f"{HOME}/l2-adv", says="electionMode")
+def field_of_a_newer_metallb(world):
+    newest(world, "electionMode")
+    advertisement(world)["electionMode"] = "least-loaded"
+
+
+@good("MLB411")
+def field_of_a_newer_metallb_that_nobody_uses(world):
+    newest(world, "electionMode")
+
+
 @bad("MLB409", f"{HOME}/l2-adv", says="needs values")
 def selector_without_values(world):
     advertisement(world)["nodeSelectors"] = [{"matchExpressions": [{"key": "a", "operator": "NotIn"}]}, {}]
@@ -1069,6 +1101,60 @@ def endpoint_without_conditions(world):
 def every_node_labelled(world):
     world.heed_labels()
     world.get("nodes", "worker-1")["metadata"]["labels"][EXCLUDE] = ""
+
+
+@bad("MLB509", "default/my-nginx", says="allow-shared-ip")
+def shared_address_with_selectors(world):
+    newest(world)
+    world.get("services", "my-nginx")["metadata"]["annotations"]["metallb.io/allow-shared-ip"] = "k"
+    world.get("services", "my-nginx")["metadata"]["labels"]["lan"] = "yes"
+    advertisement(world)["serviceSelectors"] = [{"matchLabels": {"lan": "yes"}}]
+    world.add_advertisement("rest", ipAddressPools=["main-pool"], interfaces=["eth0"])
+    version_of(world, "0.16.2")
+
+
+def version_of(world, version):
+    for kind in ("deployments", "daemonsets", "pods"):
+        for obj in world.objects[kind]:
+            labels = obj["metadata"].get("labels", {})
+            if "helm.sh/chart" in labels:
+                labels["helm.sh/chart"] = f"metallb-{version}"
+            spec = obj["spec"]["template"]["spec"] if "template" in obj["spec"] else obj["spec"]
+            for container in spec["containers"]:
+                if "metallb/" in container.get("image", ""):
+                    container["image"] = container["image"].rpartition(":")[0] + f":v{version}"
+
+
+def sharing(world, **one):
+    """Two services on one address; the second with these labels."""
+    for name, port, labels in (("left", 80, {}), ("right", 81, one)):
+        world.add_service(
+            f"default/{name}",
+            NODE_CHOOSES,
+            ports=(port,),
+            annotations={"metallb.io/allow-shared-ip": "k"},
+            labels=labels,
+        )
+
+
+NODE_CHOOSES = "192.168.7.230"
+
+
+@bad("MLB514", "default/left", says="2 nodes at once")
+def shared_address_of_two_advertisements(world):
+    world.set_fields("ipAddressPools", "nodeSelectors", "interfaces", "serviceSelectors")
+    advertisement(world)["serviceSelectors"] = [{"matchExpressions": [{"key": "lan", "operator": "DoesNotExist"}]}]
+    advertisement(world)["nodeSelectors"] = [{"matchLabels": {"kubernetes.io/hostname": "cp-1"}}]
+    world.add_advertisement(
+        "second", ipAddressPools=["main-pool"], interfaces=["eth0"], serviceSelectors=[{"matchLabels": {"lan": "yes"}}],
+        nodeSelectors=[{"matchLabels": {"kubernetes.io/hostname": "cp-2"}}],
+    )  # fmt: skip
+    sharing(world, lan="yes")
+
+
+@good("MLB514")
+def shared_address_of_one_advertisement(world):
+    sharing(world)
 
 
 @bad("MLB509", "default/my-nginx", says="serviceSelectors")

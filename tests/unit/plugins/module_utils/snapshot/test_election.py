@@ -11,6 +11,7 @@ import hashlib
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import facts
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import WORDS
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.capabilities import Capabilities
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import (
     CANDIDATE,
     CODES,
@@ -90,7 +91,8 @@ def iris(version: str = "0.15.3", address: str = "10.20.30.1", **service) -> Wor
     world.add_node("iris2", "10.20.30.102")
     world.add_pool("default", "10.20.30.0/24")
     if version.startswith("0.16"):
-        world.set_fields("ipAddressPools", "nodeSelectors", "interfaces", "serviceSelectors")
+        later = ("preferredNodeSelectors",) if version == "0.16.2" else ()
+        world.set_fields("ipAddressPools", "nodeSelectors", "interfaces", "serviceSelectors", *later)
     world.add_service("test/svc", address, **service)
     return world
 
@@ -99,6 +101,13 @@ def on(world: World, *nodes: str) -> None:
     """An advertisement of the pool from these nodes."""
     chosen = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": list(nodes)}]}]
     world.add_advertisement(f"on-{'-'.join(nodes)}", ipAddressPools=["default"], nodeSelectors=chosen)
+
+
+def why_not(outcome, node: str) -> str:
+    """The reason word for one node."""
+    if node in outcome.candidates:
+        return WINNER if node == outcome.winner else CANDIDATE
+    return outcome.base.why.get(node) or NO_LOCAL_ENDPOINT
 
 
 def winner(world: World) -> str | None:
@@ -188,7 +197,7 @@ def test_a_cordoned_node_announces_since_0_15(version, node):
     assert winner(world) == node
     elector = Elector(world.snapshot())
     outcome = elector.elect(elector.snapshot.balanced[0])
-    assert elector.why_not(outcome, "iris2") == (CORDONED if version == "0.14.9" else WINNER)
+    assert why_not(outcome, "iris2") == (CORDONED if version == "0.14.9" else WINNER)
 
 
 @pytest.mark.parametrize(("version", "node"), [("0.14.9", None), ("0.15.0", "iris2"), ("0.16.1", "iris2")])
@@ -237,6 +246,103 @@ def test_service_and_node_selectors_go_together():
             serviceSelectors=[{"matchLabels": {"app": app}}],
         )
     assert winner(world) == "iris1"
+
+
+# -- preferences, 0.16.2 ------------------------------------------------------------------------------------------------
+
+
+def prefer(node: str, weight: int) -> dict:
+    return {"weight": weight, "preference": {"matchLabels": {"kubernetes.io/hostname": node}}}
+
+
+def only(node: str) -> list:
+    return [{"matchLabels": {"kubernetes.io/hostname": node}}]
+
+
+# The hash alone elects iris2 for this address.
+@pytest.mark.parametrize(
+    ("version", "specs", "node"),
+    [
+        ("0.16.2", [{"preferredNodeSelectors": [prefer("iris1", 1)]}], "iris1"),
+        # An API server of 0.16.1 drops the field; where it stands all the same, it does not count.
+        ("0.16.1", [{"preferredNodeSelectors": [prefer("iris1", 100)]}], "iris2"),
+        ("0.16.2", [{"preferredNodeSelectors": [prefer("iris1", 10), prefer("iris2", 10)]}], "iris2"),
+        ("0.16.2", [{"preferredNodeSelectors": [{"weight": 50, "preference": {}}]}], "iris2"),
+        # Weights are summed within an advertisement and over those that apply.
+        ("0.16.2", [{"preferredNodeSelectors": [prefer("iris1", 5), prefer("iris1", 6), prefer("iris2", 10)]}], "iris1"),
+        ("0.16.2", [{"preferredNodeSelectors": [prefer("iris1", 60)]}, {"preferredNodeSelectors": [prefer("iris2", 61)]}], "iris2"),
+        ("0.16.2", [{"preferredNodeSelectors": [prefer("iris1", 60)]}] * 2 + [{"preferredNodeSelectors": [prefer("iris2", 100)]}], "iris1"),
+        # A preference counts only for nodes that the same advertisement selects.
+        ("0.16.2", [{"nodeSelectors": only("iris2"), "preferredNodeSelectors": [prefer("iris1", 100)]}, {}], "iris2"),
+        ("0.16.2", [{"nodeSelectors": only("iris1"), "preferredNodeSelectors": [prefer("iris1", 100)]}, {}], "iris1"),
+        # Nobody is taken for a candidate by a preference.
+        ("0.16.2", [{"nodeSelectors": only("iris2")}, {"nodeSelectors": only("iris2"), "preferredNodeSelectors": [prefer("iris1", 9)]}], "iris2"),
+        # Advertisements for other services prefer nothing.
+        ("0.16.2", [{"preferredNodeSelectors": [prefer("iris1", 9)], "serviceSelectors": [{"matchLabels": {"app": "db"}}]}, {}], "iris2"),
+        ("0.16.2", [{"preferredNodeSelectors": [prefer("iris1", 9)], "serviceSelectors": [{"matchLabels": {"app": "web"}}]}, {}], "iris1"),
+        # Weights out of 1 to 100 are refused by the API server; from a file they count for nothing.
+        ("0.16.2", [{"preferredNodeSelectors": [prefer("iris1", 0)]}], "iris2"),
+        ("0.16.2", [{"preferredNodeSelectors": "nonsense"}], "iris2"),
+    ],
+)  # fmt: skip
+def test_preferred_nodes(version, specs, node):
+    world = iris(version, on=("iris1",), labels={"app": "web"})
+    for number, spec in enumerate(specs):
+        world.add_advertisement(f"number-{number}", ipAddressPools=["default"], **spec)
+    assert winner(world) == node
+
+
+def test_a_preferred_node_with_policy_local_needs_an_endpoint():
+    world = iris("0.16.2", on=("iris2",), **LOCAL)
+    world.add_advertisement("all", ipAddressPools=["default"], preferredNodeSelectors=[prefer("iris1", 100)])
+    assert winner(world) == "iris2"
+
+
+@pytest.mark.parametrize("prefix", ["metallb.io/", "metallb.universe.tf/"])
+@pytest.mark.parametrize(
+    ("version", "key", "node"), [("0.16.2", "k", None), ("0.16.2", "", None), ("0.16.1", "k", "iris2")]
+)
+def test_a_shared_address_and_service_selectors(prefix, version, key, node):
+    world = iris(version, on=("iris1",), labels={"app": "web"}, annotations={f"{prefix}allow-shared-ip": key})
+    world.add_advertisement("web", ipAddressPools=["default"], serviceSelectors=[{"matchLabels": {"app": "web"}}])
+    assert winner(world) == node
+
+
+def test_a_shared_address_without_service_selectors_is_announced():
+    world = iris("0.16.2", on=("iris1",), annotations={"metallb.io/allow-shared-ip": "k"})
+    world.add_advertisement("web", ipAddressPools=["default"], preferredNodeSelectors=[prefer("iris1", 1)])
+    assert winner(world) == "iris1"
+
+
+def test_a_field_that_nobody_here_knows_makes_the_elected_node_unknown():
+    world = iris("0.16.2", on=("iris1",))
+    world.set_fields("ipAddressPools", "serviceSelectors", "preferredNodeSelectors", "electionMode")
+    world.add_advertisement("all", ipAddressPools=["default"], electionMode="least-loaded")
+    elector = Elector(world.snapshot())
+    found = elector.elect(elector.snapshot.balanced[0])
+    assert found.verdict == "announced" and found.winner is None and "electionMode" in found.doubt
+    world.get("l2advertisements", "all")["spec"].pop("electionMode")
+    assert winner(world) == "iris2", "unused, it changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "excludes_cordoned", "once"),
+    [
+        ("0.14.9", None, True, False),
+        ("0.15.0", None, False, False),
+        ("0.15.3", None, False, False),
+        ("v0.16.1", None, False, False),
+        ("0.16.2", None, False, True),
+        ("0.17.0", None, False, True),
+        ("1.0.0", None, False, True),
+        ("", None, False, False),
+        ("main", frozenset(["preferredNodeSelectors"]), False, True),
+    ],
+)
+def test_capabilities(version, fields, excludes_cordoned, once):
+    able = Capabilities(version, fields)
+    assert (able.excludes_cordoned, able.says_assigned_once) == (excludes_cordoned, once)
+    assert able.refuses_shared_with_selectors == once
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------
@@ -296,7 +402,7 @@ def test_every_node_has_its_reason():
     world.add_service("default/far", "192.168.7.210", on=("worker-5", "cp-2"), externalTrafficPolicy="Local")
     elector = Elector(world.snapshot())
     outcome = elector.elect(elector.snapshot.services[("default", "far")])
-    assert {node: elector.why_not(outcome, node) for node in elector.snapshot.nodes} == {
+    assert {node: why_not(outcome, node) for node in elector.snapshot.nodes} == {
         "cp-1": EXCLUDED,
         "cp-2": WINNER if outcome.winner == "cp-2" else CANDIDATE,
         "cp-3": EXCLUDED,

@@ -135,6 +135,12 @@ metallb:
         - Its owner, as C(tool), C(kind), C(namespace), C(name) and C(evidence). C(tool) is V(argocd), V(flux), V(helm), V(operator),
           or V(manifests) where nothing names an owner. Empty where MetalLB is not installed.
       type: dict
+    memberlist_secret:
+      description: The Secret with the speakers' memberlist key, as the DaemonSet mounts it. Empty where it mounts none.
+      type: str
+    frr:
+      description: Whether the speakers run FRR.
+      type: bool
   sample:
     method: helm
     namespace: metallb-system
@@ -175,6 +181,56 @@ owners:
         namespace: argocd
         name: metallb-config
         evidence: "annotation argocd.argoproj.io/tracking-id: metallb-config:metallb.io/IPAddressPool:metallb-system/main-pool"
+release:
+  description:
+    - Helm's record of MetalLB's release, the newest that is deployed, compared with what is there. Empty where there is none, or where it
+      may not be read.
+  returned: success
+  type: dict
+  contains:
+    namespace:
+      description: Namespace of the release.
+      type: str
+    name:
+      description: Name of the release.
+      type: str
+    revision:
+      description: Revision of the record.
+      type: int
+    status:
+      description: Its status, V(deployed).
+      type: str
+    chart:
+      description: Name of the chart.
+      type: str
+    chart_version:
+      description: Version of the chart.
+      type: str
+    latest:
+      description: RV(release.revision) and RV(release.status) of the latest revision, which may be V(failed) or V(pending-upgrade).
+      type: dict
+    differences:
+      description:
+        - What the release set and what is otherwise now, as C(problem) (V(missing), V(differs), V(foreign)), C(kind), C(namespace),
+          C(name), C(path), C(wanted), C(found), C(by) and C(summary).
+        - Of CustomResourceDefinitions only the existence is compared, of Secrets only labels and annotations.
+      type: list
+      elements: dict
+    unread:
+      description: Kinds that could not be read and so were not compared, with the reason.
+      type: dict
+  sample:
+    namespace: metallb-system
+    name: metallb
+    revision: 3
+    status: deployed
+    chart: metallb
+    chart_version: 0.15.3
+    latest:
+      revision: 3
+      status: deployed
+    differences: []
+    unread: {}
 nodes:
   description: The nodes, as M(l2ops.metallb.l2_probe) takes them.
   returned: success

@@ -220,7 +220,7 @@ PACKAGES: dict[str, set[str]] = {
     "_talos": set(),
     "_findings": {"_model"},
     "_ownership": {"_model"},
-    "_snapshot": {"_model"},
+    "_snapshot": {"_model", "_ownership"},
     "_rules": {"_findings", "_model", "_ownership", "_snapshot"},
     "_gitops": {"_model", "_snapshot"},
     "_diagnosis": {"_findings", "_model", "_rules", "_snapshot"},
@@ -234,6 +234,7 @@ MAY_IMPORT = {
     "_kube/bulk.py": {"urllib3"},
     "_kube/module.py": {"ansible"},
     "_gitops/manifests.py": {"yaml"},
+    "_ownership/release.py": {"yaml"},
     "_talos/machine_config.py": {"yaml"},
     "_talos/omni.py": {"yaml"},
 }

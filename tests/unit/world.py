@@ -61,6 +61,7 @@ class World:
                 "namespaces",
                 "nodes",
                 "pods",
+                "releases",
                 "secrets",
                 "servicecidrs",
                 "servicel2statuses",

@@ -150,6 +150,7 @@ def facts(snapshot: Snapshot, most_nodes: int = 50) -> Object:
         "services": services,
         "expected": expected,
         "owners": ownership_list(snapshot),
+        "release": _release(snapshot),
         # What cannot be read cannot be seen to have settled.
         "settled": settled and not unknown_kinds(snapshot),
         "unknown": unknown_kinds(snapshot),
@@ -237,6 +238,14 @@ def cause_of(snapshot: Snapshot, elector: Elector, outcome: Outcome) -> str:
     return f"MLB509: nobody may announce it: {nobody(outcome.base)[0]}"
 
 
+def _release(snapshot: Snapshot) -> Object:
+    """Helm's record of the release; empty where there is none or it may not be read."""
+    for record in snapshot.raw("releases"):
+        metadata = metadata_of(record)
+        return {"namespace": metadata.get("namespace"), "name": metadata.get("name"), **as_dict(record.get("status"))}
+    return {}
+
+
 def _metallb(snapshot: Snapshot) -> Object:
     speakers = snapshot.speakers
     ready = [pod for pod in speakers.by_node.values() if pod.ready and not pod.leaving]
@@ -245,6 +254,8 @@ def _metallb(snapshot: Snapshot) -> Object:
         **snapshot.metallb,
         "managed_by": "" if owner is None else str(owner),
         "owner": {} if owner is None else owner.as_result(),
+        "memberlist_secret": snapshot.speaker.memberlist_secret if snapshot.speaker is not None else "",
+        "frr": snapshot.speaker is not None and snapshot.speaker.container("frr") is not None,
         "ignores_exclude_label": bool(speakers.ignore_exclude),
         "memberlist": speakers.memberlist is not False,
         "load_balancer_class": speakers.lb_class,

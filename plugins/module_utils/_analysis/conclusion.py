@@ -20,7 +20,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot i
 # The kinds that the way from a Service to its announcement rests on.
 CHAIN_KINDS = ("services", "ipaddresspools", "l2advertisements", "nodes", "pods", "daemonsets", "endpointslices")
 # Asked for, and of use only where something is wrong with memberlist, or to name an owner.
-NOT_NEEDED = ("secrets", "applications")
+NOT_NEEDED = ("secrets", "applications", "releases")
 POLICIES = ("fail", "report")
 UNKNOWN = "unknown"
 

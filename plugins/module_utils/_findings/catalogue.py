@@ -253,6 +253,80 @@ CATALOGUE = {
         "until": None,
         "retired": False,
     },
+    "MLB113": {
+        "slug": "release-object-missing",
+        "severity": "error",
+        "title": "An object of the Helm release is missing",
+        "meaning": "Helm made this object, and somebody deleted it since. Helm looks at what it made only when it upgrades: the release "
+        "says deployed all the same. It is an error where speakers or the controller need the object, else a warning.",
+        "remedy": "Let Helm put it back: helm rollback to the same revision, or the playbook l2ops.metallb.site.",
+        "when": "The manifest of the newest deployed release names an object that the cluster does not have.",
+        "commands": [
+            "helm -n metallb-system get manifest metallb | kubectl diff -f -",
+            "helm -n metallb-system rollback metallb REVISION",
+        ],
+        "needs": "A",
+        "category": "install",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB114": {
+        "slug": "release-field-differs",
+        "severity": "warning",
+        "title": "An object differs from what the Helm release set",
+        "meaning": "Somebody changed a field that Helm had set, or added a node selector or an affinity that keeps pods off nodes. It holds until "
+        "the next upgrade, which undoes it, or for good, where Helm leaves fields of others alone.",
+        "remedy": "Let Helm put it back: helm rollback to the same revision, or the playbook l2ops.metallb.site. Or set the Helm value that "
+        "asks for what is there now.",
+        "when": "A field that the manifest of the newest deployed release sets has another value in the cluster. Defaults, "
+        "quantities, the order of lists and what the cluster adds are no difference.",
+        "commands": [
+            "helm -n metallb-system get manifest metallb | kubectl diff -f -",
+            "kubectl -n metallb-system get daemonset metallb-speaker -o yaml --show-managed-fields",
+        ],
+        "needs": "A",
+        "category": "install",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB115": {
+        "slug": "release-value-not-in-force",
+        "severity": "warning",
+        "title": "A Helm value is set and not in force",
+        "meaning": "The release has the value, and the argument that it gives the speakers was taken away since. Setting the value again "
+        "changes nothing: Helm believes that it is in force.",
+        "remedy": "Let Helm put it back: helm rollback to the same revision, or the playbook l2ops.metallb.site.",
+        "when": "An argument that a Helm value of the release gives is not among those of the running DaemonSet or Deployment.",
+        "commands": [
+            "helm -n metallb-system get values metallb",
+            "kubectl -n metallb-system get daemonset metallb-speaker -o jsonpath='{.spec.template.spec.containers[0].args}'",
+        ],
+        "needs": "A",
+        "category": "install",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB116": {
+        "slug": "release-not-deployed",
+        "severity": "warning",
+        "title": "The Helm release is pending or failed",
+        "meaning": "The last installation or upgrade did not end well. While a revision is pending, Helm refuses every upgrade (another "
+        "operation is in progress).",
+        "remedy": "If no Helm process is at work: helm rollback to the last deployed revision.",
+        "when": "The newest revision of the release is pending-install, pending-upgrade, pending-rollback, failed or the like.",
+        "commands": [
+            "helm -n metallb-system history metallb",
+            "helm -n metallb-system rollback metallb REVISION",
+        ],
+        "needs": "A",
+        "category": "install",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
     "MLB201": {
         "slug": "exclude-label",
         "severity": "warning",

@@ -31,18 +31,20 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules import (
     gitops,
     install,
     nodes,
+    ownership,
     pools,
     services,
     wire,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, Judge, Skip
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.ownership import with_owner
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.ownership import behind_drift, with_owner
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
 RULES: tuple[Judge, ...] = (
     *install.RULES,
+    *ownership.RULES,
     *nodes.RULES,
     *pools.RULES,
     *advertisements.RULES,
@@ -94,7 +96,7 @@ def judge(
     young = set(map(id, settling))
     findings = [
         _located(snapshot, with_owner(context, _softened(one, context) if id(one) in young else one))
-        for one in findings
+        for one in behind_drift(findings)
     ]
     if settling:
         codes_left = {one.code for one in findings if one.severity != "info"}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import (
@@ -23,6 +24,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
     metadata_of,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.workloads import component_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.read import read_release
+from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.release import ReleaseError
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import DEFAULT_NAMESPACE, FOREIGN
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot, _namespace_of
@@ -98,7 +101,31 @@ def gather(
     ]
     if second:
         answers.update(kube.list_all(second))
-    return _assembled([*first, *more], answers, home)
+    snapshot = _assembled([*first, *more], answers, home)
+    return snapshot if election_only else _with_release(kube, request, snapshot)
+
+
+def _with_release(kube: Kube, request: type[ListRequest], snapshot: Snapshot) -> Snapshot:
+    """The snapshot with Helm's record of MetalLB's release, compared with what is there."""
+    installed = snapshot.metallb
+    records: list[Object] = []
+    missing = dict(snapshot.missing)
+    missing.pop("releases", None)
+    if installed["release"]:
+        if "secrets" in missing:
+            missing["releases"] = f"Helm's record of release {installed['release']} is a Secret: {missing['secrets']}"
+        else:
+            try:
+                record = read_release(
+                    kube, request, snapshot.raw("secrets"), installed["namespace"], installed["release"]
+                )
+                records = [record] if record is not None else []
+            except ReleaseError as error:
+                missing["releases"] = str(error)
+    objects = dict(snapshot.objects)
+    if "releases" not in missing:
+        objects["releases"] = records
+    return replace(snapshot, objects=objects, missing=missing)
 
 
 _NAMESPACED = frozenset(

@@ -30,6 +30,8 @@ KINDS: dict[str, str] = {
     "servicecidrs": "ServiceCIDR",
     "ciliumloadbalancerippools": "CiliumLoadBalancerIPPool",
     "applications": "Application",
+    # Not a kind of the API: Helm's record of MetalLB's release, compared with what is there (_ownership/read.py).
+    "releases": "Release",
 }
 PLURALS = {kind: plural for plural, kind in KINDS.items()}
 # What a person writes and applies; everything else comes out of the cluster.

@@ -228,6 +228,7 @@ _SLIM: dict[str, Callable[[Object], Object]] = {
     "servicel2statuses": lambda obj: _picked(obj, "status"),
     "configurationstates": lambda obj: _picked(obj, "status"),
     "applications": _slim_application,
+    "releases": lambda obj: _picked(obj, "status"),
     "servicecidrs": lambda obj: _picked(obj, "spec"),
     "ciliumloadbalancerippools": lambda obj: {"spec": _picked(obj.get("spec"), "disabled", "serviceSelector")},
 }

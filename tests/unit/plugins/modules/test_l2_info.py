@@ -47,6 +47,8 @@ def test_healthy():
             "name": "metallb",
             "evidence": "annotation meta.helm.sh/release-name: metallb",
         },
+        "memberlist_secret": "metallb-memberlist",
+        "frr": False,
     }
     assert by_name(result["nodes"], "cp-1") == {
         "name": "cp-1",

@@ -20,6 +20,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order i
     Step,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.drift import Difference
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import RULES, judge
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
 from ansible_collections.l2ops.metallb.tests.unit.world import (
@@ -1558,6 +1559,88 @@ def dependency_of_another_repository(world):
     flux(world, config_after=("metallb", "cert-manager"))
 
 
+# -- Helm's release ---------------------------------------------------------------------------------------------------
+
+
+def release(world, *differences, **status):
+    """Helm's record of the release, with what differs from it."""
+    record = {"revision": 3, "status": "deployed", "latest": {"revision": 3, "status": "deployed"}, "unread": {}}
+    record.update(status, differences=[Difference(*one).as_result() for one in differences])
+    world.objects["releases"] = [
+        {"kind": "Release", "metadata": {"namespace": HOME, "name": "metallb"}, "status": record}
+    ]
+
+
+SPEAKERS = ("DaemonSet", HOME, "metallb-speaker")
+ARGS = "spec.template.spec.containers[speaker].args"
+
+
+@bad("MLB113", "metallb:speaker", says="does not exist")
+def a_cluster_role_binding_is_deleted(world):
+    release(world, ("missing", "ClusterRoleBinding", "", "metallb:speaker"))
+
+
+@bad("MLB113", f"{HOME}/metallb-excludel2")
+def the_speakers_configmap_is_deleted(world):
+    """Speakers cannot start without it, and the finding about them names the cause."""
+    release(world, ("missing", "ConfigMap", HOME, "metallb-excludel2"))
+    world.not_ready("worker-1")
+
+
+@bad("MLB113", "metallb-webhook-configuration", severity="warning")
+def the_webhook_is_deleted(world):
+    release(world, ("missing", "ValidatingWebhookConfiguration", "", "metallb-webhook-configuration"))
+
+
+@good("MLB113")
+def all_of_the_release_is_there(world):
+    release(world)
+
+
+@bad("MLB114", f"{HOME}/metallb-speaker", says="tolerations is not set, the release sets [] (written by kubectl-edit)")
+def tolerations_are_emptied(world):
+    release(world, ("differs", *SPEAKERS, "spec.template.spec.tolerations", "[]", "", "kubectl-edit"))
+
+
+@bad("MLB114", f"{HOME}/metallb-speaker", says="which the release does not set")
+def a_key_is_added_to_the_node_selector(world):
+    release(world, ("foreign", *SPEAKERS, "spec.template.spec.nodeSelector.example.com/x", "", "y"))
+
+
+@good("MLB114")
+def nothing_differs_from_the_release(world):
+    release(world)
+
+
+@bad("MLB115", f"{HOME}/metallb-speaker", says="the release has the Helm value speaker.ignoreExcludeLB")
+def the_flag_is_taken_away(world):
+    release(world, ("differs", *SPEAKERS, ARGS, '["--ignore-exclude-lb"]', '["--port=7472"]', "kubectl-edit"))
+
+
+@good("MLB115")
+def another_argument_differs(world):
+    release(world, ("differs", *SPEAKERS, ARGS, '["--log-level=info"]', '["--log-level=debug"]'))
+
+
+@bad(
+    "MLB116",
+    f"{HOME}/metallb",
+    says="revision 4 of the Helm release is pending-upgrade; the last one that is deployed is 3",
+)
+def an_upgrade_was_broken_off(world):
+    release(world, latest={"revision": 4, "status": "pending-upgrade"})
+
+
+@bad("MLB116", f"{HOME}/metallb", says="none is deployed")
+def the_first_installation_failed(world):
+    release(world, revision=0, status="", latest={"revision": 1, "status": "failed"})
+
+
+@good("MLB116")
+def the_release_is_deployed(world):
+    release(world)
+
+
 # -- the grid ---------------------------------------------------------------------------------------------------------
 
 
@@ -1608,3 +1691,23 @@ def test_every_code_is_raised_and_nearly_raised():
 def test_rules_stand_in_order_and_once():
     codes = [rule.code for rule in RULES]
     assert codes == sorted(set(codes))
+
+
+def test_what_differs_from_the_release_is_the_cause_and_its_fix_counts():
+    world = World()
+    a_key_is_added_to_the_node_selector(world)
+    world.remove_speaker("worker-1")
+    verdict = judge(world.snapshot())
+    (cause,), (finding,) = verdict.of("MLB114"), verdict.of("MLB103")
+    assert finding.caused_by[0] == "MLB114" and finding.fix == cause.fix
+    patch = '{"spec": {"template": {"spec": {"nodeSelector": {"example.com/x": null}}}}}'
+    assert cause.fix == f"kubectl -n {HOME} patch daemonset metallb-speaker --type merge -p '{patch}'"
+
+
+def test_an_owner_that_is_not_helm_skips_the_comparison_with_the_reason():
+    (check,) = [one for one in judge(World().snapshot()).checks if one.id == "MLB113"]
+    assert check.result == "skipped" and "was not found among the Secrets" in check.reason
+    world = World()
+    release(world, unread={"ClusterRole": "forbidden"})
+    (check,) = [one for one in judge(world.snapshot()).checks if one.id == "MLB114"]
+    assert check.result == "skipped" and "ClusterRole" in check.reason

@@ -33,6 +33,10 @@ MLB109 second-load-balancer
 MLB110 ipvs-without-strict-arp
 MLB111 config-rejected
 MLB112 metallb-absent
+MLB113 release-object-missing
+MLB114 release-field-differs
+MLB115 release-value-not-in-force
+MLB116 release-not-deployed
 MLB201 exclude-label
 MLB202 exclude-label-owned-by-talos
 MLB203 network-unavailable

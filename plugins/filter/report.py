@@ -29,15 +29,16 @@ def _mapping(what: str, given: t.Any) -> t.Mapping[str, t.Any]:
 
 
 def verdict(
-    info: t.Any,
+    diagnosis: t.Any,
     wanted: t.Sequence[t.Mapping[str, t.Any]] | None = None,
     wire: t.Any = None,
     ports: t.Any = None,
     wire_required: bool = False,
 ) -> dict[str, t.Any]:
-    return verify.verdict(
-        _mapping("the input of l2ops.metallb.verdict", info), wanted or [], wire or None, ports or None, wire_required
-    )
+    given = _mapping("the input of l2ops.metallb.verdict", diagnosis)
+    if "diagnoses" not in given:
+        raise AnsibleFilterError("l2ops.metallb.verdict: this is not a result of l2_diagnose: it has no diagnoses")
+    return verify.verdict(given, wanted or [], wire or None, ports or None, wire_required)
 
 
 def probe_targets(info: t.Any, wanted: t.Sequence[t.Mapping[str, t.Any]] | None = None) -> list[dict[str, t.Any]]:

@@ -556,7 +556,8 @@ nodes:
   sample:
     '52:54:00:12:34:56': talos-worker-2
 node_addresses:
-  description: The nodes' own addresses and who answered for them.
+  description: The nodes' own addresses and who answered for them. C(learnt_mac) is the MAC of a silent one, out of this host's
+    neighbour table; C(answered_alone) says whether a silent one answered when it was asked alone.
   returned: always, unless the probe could not be done at all
   type: list
   elements: dict
@@ -566,7 +567,9 @@ node_addresses:
       family: ipv4
       interface: eth0
       answered: true
+      answered_alone: false
       macs: ['52:54:00:12:34:56']
+      learnt_mac: ''
       duplicate: false
       reason: ''
       message: ''

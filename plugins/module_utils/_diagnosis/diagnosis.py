@@ -55,6 +55,8 @@ _STEP_OF = {
     "MLB503": "address",
     "MLB505": "address",
     "MLB512": "pool",
+    "MLB514": "announcer",
+    "MLB612": "announcer",
     "MLB508": "endpoints",
     "MLB507": "candidates",
     "MLB204": "announcer",
@@ -82,6 +84,9 @@ MOST_CAUSES = 10
 MOST_CAUSES_OF_MANY = 2
 
 
+# What the probe host cannot tell leaves a service unknown: neither fine nor broken.
+UNKNOWN = ("MLB608",)
+
 _OF_ONE_SERVICE = ("Service", "ServiceL2Status", "Address")
 
 
@@ -96,6 +101,26 @@ class Step:
 
     def as_result(self) -> dict[str, Any]:
         return {"step": self.name, "result": self.result, "text": self.text, "codes": list(self.codes)}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a service at one address and port, as far as it has these. severity is error, warning or unknown."""
+
+    code: str
+    severity: str
+    text: str
+    address: str = ""
+    port: int = 0
+
+    def as_result(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "text": self.text,
+            "address": self.address,
+            "port": self.port,
+        }
 
 
 @dataclass(frozen=True)
@@ -135,6 +160,7 @@ class Diagnosis:
     reported: tuple[str, ...] = ()
     answering: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    problems: tuple[Problem, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -158,6 +184,7 @@ class Diagnosis:
             "reported": list(self.reported),
             "answering": list(self.answering),
             "steps": [step.as_result() for step in self.steps],
+            "problems": [one.as_result() for one in self.problems],
             "candidates": [one.as_result() for one in self.candidates],
             "candidate_counts": self.counts,
             "findings": [finding.as_result() for finding in self.findings],
@@ -182,6 +209,11 @@ class Diagnoser:
                 self._of_nodes.add(finding.code)
             elif finding.object.kind not in _OF_ONE_SERVICE:
                 self._by_code.setdefault(finding.code, []).append(finding)
+            if finding.object.kind == "Address":
+                # Told once for all addresses with the same reason.
+                for address in finding.evidence.get("addresses") or ():
+                    if address != finding.object.name:
+                        self._by_object.setdefault(("Address", "", str(address)), []).append(finding)
             if finding.object.kind == "ServiceL2Status":
                 self._by_service.setdefault(str(finding.evidence.get("service")), []).append(finding)
         self._skipped = {check.id: check.reason for check in verdict.checks if check.result == "skipped"}
@@ -199,7 +231,8 @@ class Diagnoser:
         outcome = known or (context.elector.outcome(service) if bounded else context.elector.elect(service))
         many = bounded and len(snapshot.balanced) > MANY
         own = self.findings_of(service, outcome, MOST_CAUSES_OF_MANY if many else MOST_CAUSES)
-        steps = self._steps(service, outcome, own)
+        broken = self._broken(service, outcome, own)
+        steps = self._steps(service, outcome, broken)
         cause, remedy, state = self._sentence(own, steps)
         targets = [context.options.wire.targets.get(address) for address in service.ingress]
         answering = [node for one in targets if one is not None for node in (*one.nodes, *one.foreign, *one.alone)]
@@ -214,6 +247,7 @@ class Diagnoser:
             reported=tuple(dict.fromkeys(status.node for status in statuses)),
             answering=tuple(dict.fromkeys(answering)),
             steps=tuple(steps),
+            problems=tuple(_problems(steps, broken)),
             candidates=tuple(self.candidates(outcome, most_nodes)),
             counts=self._counts(outcome),
             findings=tuple(own),
@@ -235,7 +269,11 @@ class Diagnoser:
             cause=f"{text[0].upper()}{text[1:]}.",
             remedy=_sentence(remedy),
             addresses=addresses,
-            steps=(Step("type", "failed", text), *(Step(name, "skipped", "it is not MetalLB's") for name in STEPS[1:])),
+            problems=(Problem("", "error" if service.type != "LoadBalancer" else "unknown", text),),
+            steps=(
+                Step("type", "failed" if service.type != "LoadBalancer" else "skipped", text),
+                *(Step(name, "skipped", "it is not MetalLB's") for name in STEPS[1:]),
+            ),
         )
 
     def findings_of(self, service: Service, outcome: Outcome, most_causes: int = MOST_CAUSES) -> list[Finding]:
@@ -300,7 +338,8 @@ class Diagnoser:
 
     # -- the chain ------------------------------------------------------------------------------------------------
 
-    def _steps(self, service: Service, outcome: Outcome, own: list[Finding]) -> list[Step]:
+    def _broken(self, service: Service, outcome: Outcome, own: list[Finding]) -> dict[str, list[Finding]]:
+        """Findings about this very service by the link that they break."""
         broken: dict[str, list[Finding]] = {}
         for finding in own:
             step = _STEP_OF.get(finding.code)
@@ -308,13 +347,18 @@ class Diagnoser:
                 step = "advertisement" if outcome.verdict == "no-advertisement" else "candidates"
             if step is not None and finding.severity != "info" and self._is_about(finding, service, outcome):
                 broken.setdefault(step, []).append(finding)
+        return broken
+
+    def _steps(self, service: Service, outcome: Outcome, broken: dict[str, list[Finding]]) -> list[Step]:
         steps: list[Step] = []
         failed = ""
         for name in STEPS:
             told, text = self._healthy(name, service, outcome)
             found = broken.get(name, [])
-            errors = [one for one in found if one.severity == "error"]
-            if errors:
+            errors = [one for one in found if one.severity == "error" and one.code not in UNKNOWN]
+            if found and all(one.code in UNKNOWN for one in found):
+                steps.append(Step(name, "skipped", found[0].summary, tuple(dict.fromkeys(one.code for one in found))))
+            elif errors:
                 steps.append(Step(name, "failed", errors[0].summary, tuple(dict.fromkeys(one.code for one in found))))
                 failed = failed or name
             elif found:
@@ -474,11 +518,12 @@ class Diagnoser:
             blind = [
                 step
                 for step in steps
-                if step.result == "skipped" and step.name not in ("announcer", "interfaces", "wire", "port")
+                if step.result == "skipped"
+                and (step.name not in ("announcer", "interfaces", "wire", "port") or set(step.codes) & set(UNKNOWN))
             ]
             if blind:
                 return (
-                    f"Nothing wrong was seen, but {blind[0].name} could not be looked at: {blind[0].text}.",
+                    f"Nothing wrong was seen, but {_STEP_WORDS.get(blind[0].name, blind[0].name)} could not be checked: {blind[0].text}.",
                     "",
                     "unknown",
                 )
@@ -514,6 +559,28 @@ class Diagnoser:
                 break
             finding = following
         return finding
+
+
+_STEP_WORDS = {"wire": "the LAN"}
+
+
+def _problems(steps: list[Step], broken: dict[str, list[Finding]]) -> Iterable[Problem]:
+    """What breaks or endangers the service, link by link; each with address and port where it is about one alone."""
+    for step in steps:
+        found = broken.get(step.name, [])
+        if not found and step.result == "failed":
+            yield Problem("", "error", step.text)
+        for one in found:
+            if one.code in UNKNOWN:
+                severity = "unknown"
+            elif one.severity == "error":
+                severity = "error"
+            else:
+                severity = "warning"
+            addresses = one.evidence.get("addresses") if one.code in UNKNOWN else [one.evidence.get("address")]
+            for address in addresses or [""]:
+                port = one.evidence.get("port") if one.code == "MLB606" else 0
+                yield Problem(one.code, severity, one.summary, str(address or ""), int(port or 0))
 
 
 def _sentence(text: str) -> str:

@@ -938,7 +938,7 @@ CATALOGUE = {
         "announceFailed, yet right after it also says nodeAssigned, and its metric says announced. If the service answers, "
         "its former announcement still lives in the speaker's memory, until that restarts.",
         "remedy": "Name an interface that every selected node has, or restrict the advertisement to nodes that have it.",
-        "when": "The latest event of a speaker about the service is announceFailed.",
+        "when": "The latest event of the elected node's speaker about the service is announceFailed.",
         "commands": [
             "kubectl get events -A --field-selector reason=announceFailed",
             "kubectl -n metallb-system get l2advertisements -o yaml",
@@ -1001,8 +1001,8 @@ CATALOGUE = {
         "severity": "error",
         "title": "Nobody answers for the address",
         "meaning": "The address was given to a service and is to be announced, but neither ARP nor neighbour discovery brings an answer.",
-        "remedy": "If the API names a cause, mend that. Else ask the announcing node alone (l2_probe does): if it answers then, "
-        "broadcast is lost on the way.",
+        "remedy": "If a cause is named, fix that. Else run tcpdump on the elected node while you probe again: it shows whether the request "
+        "arrives and whether an answer leaves.",
         "when": "Neither broadcast nor asking nodes alone brought an answer for a service's address.",
         "commands": ["ansible-playbook l2ops.metallb.diagnose", "arping -I INTERFACE -c 3 ADDRESS"],
         "needs": "W",
@@ -1017,8 +1017,9 @@ CATALOGUE = {
         "title": "A host that is no node answers",
         "meaning": "The address is in use elsewhere, by a static address, a DHCP lease, another cluster, or a proxy that answers for "
         "all.",
-        "remedy": "Find the host by its MAC and give it another address, or take the address out of the pool.",
-        "when": "A MAC that is no node's answers for a service's address, and the MACs of all nodes are known.",
+        "remedy": "Find the host by its MAC and give it another address, or take the address out of the pool. If it is the probe host itself, "
+        "remove the address there.",
+        "when": "A MAC that is no node's answers for a service's address, and the MACs of all nodes are known; or the probe host itself holds it.",
         "commands": ["arping -b -I INTERFACE -c 3 ADDRESS", "ip neigh show ADDRESS"],
         "needs": "W",
         "category": "wire",
@@ -1030,9 +1031,11 @@ CATALOGUE = {
         "slug": "many-answers",
         "severity": "error",
         "title": "Several nodes answer for one address",
-        "meaning": "Clients reach whichever answered last. Either the speakers do not see each other (port 7946 over TCP and UDP, "
-        "different secrets), or kube-proxy in mode ipvs answers without strictARP, or a second announcer is at work.",
-        "remedy": "Allow port 7946 between the nodes and see the speakers' logs; set strictARP; keep one announcer.",
+        "meaning": "Clients reach whichever answered last. Either another program holds the address (kube-vip, ServiceLB, an address added "
+        "by hand), or kube-proxy in mode ipvs answers without strictARP, or the speakers do not see each other (port 7946 over TCP and UDP), "
+        "or services share the address and each has an election of its own.",
+        "remedy": "See what holds the address on each node (ip address show to ADDRESS); keep one announcer; set strictARP; allow port 7946 "
+        "between the nodes.",
         "when": "Two or more nodes answer for one address, to broadcast or when asked alone.",
         "commands": [
             "arping -b -I INTERFACE -c 3 ADDRESS",
@@ -1050,7 +1053,7 @@ CATALOGUE = {
         "title": "Another node answers than the elected one",
         "meaning": "The speakers decide on other data than the API shows: they see fewer of each other, or the change is very young.",
         "remedy": "Look again after ten seconds. If it stays, see whether the speakers reach each other on port 7946.",
-        "when": "Exactly one node answers, and it is not the one that the election gives.",
+        "when": "Exactly one node answers, it is not the one that the election gives, and ServiceL2Status does not name it either.",
         "commands": [
             "kubectl -n metallb-system logs -l app.kubernetes.io/component=speaker -c speaker --tail=-1 | grep -i memberlist",
             "kubectl -n metallb-system rollout restart daemonset metallb-speaker",
@@ -1115,10 +1118,11 @@ CATALOGUE = {
     "MLB608": {
         "slug": "probe-not-on-link",
         "severity": "error",
-        "title": "The probing host cannot tell",
-        "meaning": "It has no interface in the network of the address, or may not send raw frames, so silence means nothing.",
+        "title": "The probe host cannot tell",
+        "meaning": "It has no interface in the network of the address, or may not send raw frames, so silence means nothing; or one MAC "
+        "answers, and whose it is, is not known, since a node's own address is silent. The service is then unknown, neither fine nor broken.",
         "remedy": "Probe from a host of that network segment that is no node, as root.",
-        "when": "The probing host could not ask for an address, or its silence proves nothing.",
+        "when": "The probe host could not ask for an address (error), or its silence or its only answer proves nothing (warning).",
         "commands": ["ip -brief address", "ansible-playbook l2ops.metallb.diagnose -e metallb_probe_host=HOST"],
         "needs": "W",
         "category": "wire",
@@ -1131,9 +1135,10 @@ CATALOGUE = {
         "severity": "error",
         "title": "The node answers when asked alone, but not to broadcast",
         "meaning": "The right node announces, but requests to everybody (broadcast, or multicast for IPv6) do not reach it: ARP "
-        "suppression or inspection, storm control, a Wi-Fi or virtual switch; for IPv6 also a speaker that lost the group "
+        "suppression or inspection, storm control, a Wi-Fi or virtual switch, a VLAN filter of the CNI; for IPv6 also a speaker that lost the group "
         "when its interface was down.",
-        "remedy": "See the switch or access point between. For IPv6, restart that speaker first.",
+        "remedy": "See the switch or access point between, and filters on the node (a CNI that drops VLANs which are not its own, nftables). "
+        "For IPv6, restart that speaker first.",
         "when": "A node answers when it is asked alone, and not to broadcast or multicast.",
         "commands": ["tcpdump -ni INTERFACE arp or icmp6", "kubectl -n metallb-system delete pod SPEAKER"],
         "needs": "W",
@@ -1154,6 +1159,38 @@ CATALOGUE = {
             'kubectl -n metallb-system patch l2advertisement NAME --type merge -p \'{"spec":{"interfaces":["eth0"]}}\'',
         ],
         "needs": "W",
+        "category": "wire",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB611": {
+        "slug": "node-silent",
+        "severity": "warning",
+        "title": "A node does not answer for its own address",
+        "meaning": "The probe host asked for the node's own address as well, and nobody answered: the node is down or unplugged, or requests to "
+        "broadcast do not reach it. What it announces is silent for the same reason, so neither MetalLB nor the service is to blame.",
+        "remedy": "Bring the node or its link back, or delete it. If it is up, see where broadcast is lost: switch, access point, a filter of "
+        "the CNI or of the node.",
+        "when": "None of a node's own addresses answered the probe host, to broadcast or alone. It is an error where the node is elected for "
+        "an address that is silent.",
+        "commands": ["arping -I INTERFACE -c 3 NODE_ADDRESS", "tcpdump -ni INTERFACE arp"],
+        "needs": "AW",
+        "category": "wire",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB612": {
+        "slug": "prediction-differs",
+        "severity": "warning",
+        "title": "Only the predicted node differs",
+        "meaning": "One node answers, and ServiceL2Status names the same node. Only the node that this collection predicts differs. Nothing is "
+        "wrong with the service: the prediction is made for a version of MetalLB, and a newer or patched one may elect in another way.",
+        "remedy": "Nothing on the cluster. If it stays for minutes, report it with a snapshot (l2_info, option save_to).",
+        "when": "Exactly one node answers for a service's addresses, ServiceL2Status names it, and the election gives another one.",
+        "commands": ["kubectl -n metallb-system get servicel2statuses --show-labels"],
+        "needs": "AW",
         "category": "wire",
         "since": "0.14.9",
         "until": None,

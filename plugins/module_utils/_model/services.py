@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import Address, parse_address
@@ -197,6 +198,9 @@ class EndpointSlice:
         )
 
 
+_NODE_OF_EVENT = re.compile(r'node "([^"]+)"')
+
+
 @dataclass(frozen=True)
 class Event:
     namespace: str
@@ -207,6 +211,12 @@ class Event:
     warning: bool
     last: float
     source: str
+
+    @property
+    def node(self) -> str:
+        """The node that a speaker's event names (announceFailed, nodeAssigned); empty where it names none."""
+        found = _NODE_OF_EVENT.search(self.message)
+        return found.group(1) if found else ""
 
     @classmethod
     def from_object(cls, obj: Object) -> Event:

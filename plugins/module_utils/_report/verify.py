@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
-"""Join what the API says of services with what the wire and the ports say, into rows a person can read.
+"""The diagnosis of services as rows that a person can read, each with what the API, the LAN and the port said.
 
-Pure: dictionaries as modules ``l2_info``, ``l2_probe`` and ``service_probe`` return them in, rows and lines of text out.
+Pure: dictionaries as modules ``l2_diagnose``, ``l2_probe`` and ``service_probe`` return them in, rows and lines of text out.
 """
 
 from __future__ import annotations
@@ -84,54 +84,23 @@ def _wire_of(address: str, wire: t.Mapping[str, t.Any] | None) -> t.Mapping[str,
     return None
 
 
-def _judge_wire(target: t.Mapping[str, t.Any] | None, announcer: str, known_nodes: set[str]) -> list[str]:
-    """What is wrong with the answers for one address; empty when one node answers, and the right one."""
-    if target is None:
-        return []
-    if not target.get("answered"):
-        return ["nobody answers ARP/NDP (MLB601)"]
-    answers = target.get("answers", [])
-    foreign = sorted({a["mac"] for a in answers if not a.get("node")})
-    nodes = sorted({a["node"] for a in answers if a.get("node")})
-    problems = []
-    if foreign:
-        problems.append(f"a host that is no node answers: {', '.join(foreign)} (MLB602)")
-    if len(nodes) > 1:
-        problems.append(f"several nodes answer: {', '.join(nodes)} (MLB603)")
-    elif nodes and announcer not in (NOTHING, nodes[0]):
-        problems.append(f"{nodes[0]} answers, not {announcer} (MLB604)")
-    if nodes and not set(nodes) <= known_nodes:
-        problems.append(f"{', '.join(sorted(set(nodes) - known_nodes))} is no node of the cluster")
-    return problems
-
-
-def _stale(reported: str, elected: str, known_nodes: set[str]) -> str:
-    """What is wrong with the API's word on who announces; empty when it is right."""
-    if reported == NOTHING:
-        return "no ServiceL2Status names an announcer (MLB510)"
-    if reported not in known_nodes:
-        return f"ServiceL2Status names {reported}, which is no node (MLB510)"
-    return f"ServiceL2Status still names {reported} (MLB510)" if reported != elected else ""
-
-
 def verdict(
-    info: t.Mapping[str, t.Any],
+    diagnosis: t.Mapping[str, t.Any],
     wanted: t.Sequence[t.Mapping[str, t.Any]],
     wire: t.Mapping[str, t.Any] | None,
     ports: t.Mapping[str, t.Any] | None,
     wire_required: bool = False,
 ) -> dict[str, t.Any]:
-    """Judge services by all witnesses.
+    """The diagnosis as a table of services, and what the user wanted beside it. It judges no fact of the cluster or the LAN by itself.
 
-    Args: ``info`` from ``l2_info``; ``wanted`` the user's list (``name``, ``address``, ``port`` …), empty for all; ``wire`` from
-    ``l2_probe`` or None; ``ports`` from ``service_probe`` or None.
+    Args: ``diagnosis`` from ``l2_diagnose``, which was given ``wire`` and ``ports``; ``wanted`` the user's list (``name``, ``address``,
+    ``port`` …), empty for all; ``wire`` from ``l2_probe`` or None; ``ports`` from ``service_probe`` or None.
 
     Returns ``rows`` (one per service, address and port), ``table`` (lines of them), ``failures`` (texts),
-    ``unproven`` (what could not be looked at), ``warnings`` (wrong in the API, right on the wire),
-    ``ok`` and ``verdict`` (one line).
+    ``unproven`` (what is not known), ``warnings`` (what does not break a service), ``cause`` (of the first broken service, in a
+    sentence with codes), ``ok`` and ``verdict`` (one line).
     """
-    services = {s["name"]: s for s in info.get("services", [])}
-    nodes = {n["name"] for n in info.get("nodes", [])}
+    services = {s["service"]: s for s in diagnosis.get("diagnoses", [])}
     expected: dict[str, list[str]] = {}
     for entry in wanted:
         expected.setdefault(entry["name"], [])
@@ -141,101 +110,125 @@ def verdict(
     probes = list((ports or {}).get("targets", []))
     rows: list[Row] = []
     failures: list[str] = []
-    unproven: list[str] = []
     warnings: list[str] = []
-    if wire is not None and not wire.get("conclusive", True):
-        why = wire.get("inconclusive_reason") or "the probe host cannot see it"
-        if wire_required:
-            failures.append(
-                "the wire was not looked at, though metallb_verify_wire is 'always'. Run it from a host on the segment "
-                f"(group metallb_probes, or metallb_probe_host): {why}"
-            )
-        else:
-            unproven.append(f"the wire: {why}")
-    conclusive = wire is not None and bool(wire.get("conclusive", True))
-    if wire is None and wire_required:
+    unproven: list[str] = []
+    blind = _why_blind(wire)
+    if blind and wire_required:
         failures.append(
-            "the wire was not looked at, though metallb_verify_wire is 'always': no probe host. Put one into group metallb_probes"
+            "the LAN was not probed, though metallb_verify_wire is 'always'. Run it from a host on the segment (group metallb_probes, or "
+            f"metallb_probe_host): {blind}"
         )
-    elif wire is None:
-        unproven.append(
-            "the wire: no probe host; put a host of the LAN that is no node into inventory group metallb_probes"
-        )
+    elif blind:
+        unproven.append(f"the LAN: {blind}")
     for name in names:
         service = services.get(name)
         if service is None:
             failures.append(f"{name}: there is no such LoadBalancer service of MetalLB")
-            rows.append(_row(name, NOTHING, None, NOTHING, None, None, ["no such service"]))
+            rows.append(_row(name, NOTHING, None, None, None, ["no such service"], []))
             continue
         missing = [a for a in expected.get(name, []) if not any(same_address(a, b) for b in service["addresses"])]
-        if not service["addresses"] or missing:
-            have = ", ".join(service["addresses"]) or "no address"
-            problem = f"has {have}, expected {', '.join(missing)}" if missing else "has no address (MLB501)"
-            failures.append(f"{name}: {problem}")
-            if not service["addresses"]:
-                rows.append(_row(name, NOTHING, service, NOTHING, None, None, [problem]))
-                continue
-        reported = service.get("reported") or NOTHING
-        for address in service["addresses"]:
-            target = _wire_of(address, wire if conclusive else None)
-            problems = [f"expected {', '.join(missing)}"] if missing else []
-            if service.get("cause"):
-                # By the election, whatever a ServiceL2Status that nobody has taken back yet still says.
-                still = f" (ServiceL2Status still names {reported})" if reported != NOTHING else ""
-                problems.append(f"nobody announces it: {service['cause']}{still}")
-            # ServiceL2Status may be stale or lost (0.15.x): the election is what the wire is held against.
-            elected = service.get("predicted") or reported
-            on_wire = _judge_wire(target, elected, nodes)
-            stale = "" if service.get("cause") else _stale(reported, elected, nodes)
-            # The wire beats the API: where the elected node answers, and it alone, a wrong word of the API breaks nothing.
-            proven = target is not None and not on_wire
-            problems += ([stale] if stale and not proven and reported not in nodes else []) + on_wire
-            remark = stale if proven else ""
-            if remark:
-                warnings.append(f"{name} {address}: {remark}")
+        have = ", ".join(service["addresses"]) or "no address"
+        unmet = [f"has {have}, expected {', '.join(missing)}"] if missing else []
+        failures += [f"{name}: {one}" for one in unmet]
+        told: set[int] = set()
+        for address in service["addresses"] or [""]:
+            target = _wire_of(address, wire)
             mine = [p for p in probes if p.get("name") == name and same_address(p["address"], address)]
             for probe in mine or [None]:
-                wrong = (
-                    []
-                    if probe is None or probe.get("ok")
-                    else [probe.get("message") or probe.get("failure") or "the port does not answer"]
+                found = [one for one in service["problems"] if _concerns(one, address, probe)]
+                said = {
+                    one: [_text(p) for p in found if p["severity"] == one] for one in ("error", "warning", "unknown")
+                }
+                rows.append(
+                    _row(
+                        name,
+                        address or NOTHING,
+                        service,
+                        target,
+                        probe,
+                        unmet + said["error"],
+                        said["warning"] + said["unknown"],
+                    )
                 )
-                rows.append(_row(name, address, service, reported, target, probe, problems + wrong, remark))
-                failures += [f"{name}: {w}" for w in wrong]
-            failures += [f"{name} {address}: {p}" for p in problems if not p.startswith("expected")]
-    good = sum(1 for r in rows if r["ok"])
-    line = f"{good} of {len(rows)} checks are good"
-    if failures:
-        line = f"{len(failures)} failure(s): {failures[0]}" + (
-            f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        )
-    elif not rows:
-        line = "no LoadBalancer service of MetalLB to verify"
-    elif warnings:
-        more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
-        line += f"; the API is wrong, though: {warnings[0]}{more}"
-    elif unproven:
-        line += f"; not looked at: {unproven[0]}"
+                for one in found:
+                    if id(one) in told:
+                        continue
+                    told.add(id(one))
+                    where = f"{name} {one['address']}" if one["address"] else name
+                    {"error": failures, "warning": warnings}.get(one["severity"], unproven).append(
+                        f"{where}: {_text(one)}"
+                    )
+                    if one["severity"] == "unknown" and wire_required and not blind:
+                        failures.append(f"{where}: {_text(one)}")
+        if service["state"] == "unknown" and not service["problems"]:
+            unproven.append(service["sentence"])
     return {
         "rows": rows,
         "table": table(rows),
         "failures": failures,
         "unproven": unproven,
         "warnings": warnings,
+        "cause": _cause(services, names),
         "ok": not failures,
-        "verdict": line,
+        "verdict": _line(rows, failures, warnings, unproven),
     }
+
+
+def _why_blind(wire: t.Mapping[str, t.Any] | None) -> str:
+    """Why the LAN's word is missing or incomplete; empty where it is there."""
+    if wire is None:
+        return "no probe host; put a host of the LAN that is no node into inventory group metallb_probes"
+    if "targets" not in wire:
+        return str(wire.get("msg") or "l2_probe gave no result")
+    if not wire.get("conclusive", True):
+        return str(wire.get("inconclusive_reason") or "the probe host cannot see it")
+    return ""
+
+
+def _concerns(problem: t.Mapping[str, t.Any], address: str, probe: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether a row of this address and port is the place for a problem of its service."""
+    if problem["address"] and not same_address(problem["address"], address):
+        return False
+    return not problem["port"] or probe is None or int(probe["port"]) == problem["port"]
+
+
+def _text(problem: t.Mapping[str, t.Any]) -> str:
+    return f"{problem['text']} ({problem['code']})" if problem["code"] else str(problem["text"])
+
+
+def _cause(services: t.Mapping[str, t.Mapping[str, t.Any]], names: t.Sequence[str]) -> str:
+    for name in [one for one in services if one in names]:
+        one = services[name]
+        if one["state"] == "broken":
+            codes = [f["code"] for f in one["findings"] if f["code"] not in one["sentence"]]
+            return str(one["sentence"]) + (f" ({', '.join(dict.fromkeys(codes))})" if codes else "")
+    return ""
+
+
+def _line(rows: list[Row], failures: list[str], warnings: list[str], unproven: list[str]) -> str:
+    def first(texts: list[str]) -> str:
+        return texts[0] + (f" (and {len(texts) - 1} more)" if len(texts) > 1 else "")
+
+    if failures:
+        return f"{len(failures)} failure(s): {first(failures)}"
+    if not rows:
+        return "no LoadBalancer service of MetalLB to verify"
+    line = f"{sum(1 for r in rows if r['ok'])} of {len(rows)} checks are good"
+    if warnings:
+        line += f"; warning: {first(warnings)}"
+    if unproven:
+        line += f"; not checked: {first(unproven)}"
+    return line
 
 
 def _row(
     name: str,
     address: str,
     service: t.Mapping[str, t.Any] | None,
-    reported: str,
     target: t.Mapping[str, t.Any] | None,
     probe: t.Mapping[str, t.Any] | None,
     problems: t.Sequence[str],
-    remark: str = "",
+    remarks: t.Sequence[str],
 ) -> Row:
     answers = (target or {}).get("answers", [])
     port = NOTHING
@@ -245,14 +238,14 @@ def _row(
     return {
         "service": name,
         "address": address,
-        "announcer_api": reported,
+        "announcer_api": ", ".join((service or {}).get("reported") or ()) or NOTHING,
         "announcer_elected": (service or {}).get("predicted") or NOTHING,
         "mac": ", ".join(dict.fromkeys(a["mac"] for a in answers)) or NOTHING,
         "announcer_wire": ", ".join(dict.fromkeys(a.get("node") or "no node" for a in answers)) or NOTHING,
         "port": port,
         "http_status": (probe or {}).get("http_status"),
         "ok": not problems,
-        "verdict": "; ".join(problems) or (f"ok, but {remark}" if remark else "ok"),
+        "verdict": "; ".join(problems) or (f"ok, but {'; '.join(remarks)}" if remarks else "ok"),
     }
 
 

@@ -88,29 +88,40 @@ class Context:
 
     @cached_property
     def failed_announcements(self) -> dict[tuple[str, str], FailedAnnouncement]:
-        """Services whose latest word from a speaker is announceFailed.
+        """Services whose latest word from the elected node's speaker is announceFailed.
 
-        The speaker says nodeAssigned in the same breath (speaker/layer2_controller.go SetBalancer returns no error), so only
-        a clearly later one, or one of another node, takes it back.
+        A speaker that starts believes itself alone for a moment and says announceFailed for every service, so the event of a node
+        that is not elected tells nothing. The speaker says nodeAssigned in the same breath (speaker/layer2_controller.go SetBalancer
+        returns no error), so only a clearly later one, or a later one of another node, takes it back.
         """
         found = {}
         for (kind, namespace, name), events in self.snapshot.events.items():
-            if kind != "Service":
+            service = self.snapshot.services.get((namespace, name))
+            if kind != "Service" or service is None:
                 continue
             failed = [one for one in events if one.reason == "announceFailed"]
             if not failed:
                 continue
+            elected = self.elect(service)
+            winner = (elected.winner if elected is not None else "") or ""
+            if winner:
+                failed = [one for one in failed if one.node in ("", winner)]
+            if not failed:
+                continue
             last = failed[-1]
-            good = max((one.last for one in events if one.reason == "nodeAssigned"), default=0.0)
-            if last.last + 2.0 >= good:
-                service = self.snapshot.services.get((namespace, name))
-                # Word of success may never come: after 25 events on one object a source may send one in five minutes only.
-                since = [
-                    one.name
-                    for one in (self.elector.outcome(service).advertisements if service is not None else ())
-                    if one.changed > last.last
-                ]
-                found[(namespace, name)] = FailedAnnouncement(last.message, tuple(since))
+            good = [one for one in events if one.reason == "nodeAssigned"]
+            if any(
+                one.last > last.last + 2.0 or (one.last > last.last and last.node and one.node not in ("", last.node))
+                for one in good
+            ):
+                continue
+            # Word of success may never come: after 25 events on one object a source may send one in five minutes only.
+            since = [
+                one.name
+                for one in (self.elector.outcome(service).advertisements if service is not None else ())
+                if one.changed > last.last
+            ]
+            found[(namespace, name)] = FailedAnnouncement(last.message, tuple(since))
         return found
 
     def cannot_announce(self, service: Service) -> bool:

@@ -32,6 +32,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context impor
     some,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.pools import pool_may_serve
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.readings import prediction_doubted
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import (
     CODES,
     CORDONED,
@@ -478,6 +479,13 @@ def causes_of(base: Candidates, nodes: frozenset[str] | None = None) -> tuple[st
     return tuple(dict.fromkeys(code for why in ordered for code in CODES.get(why, ())))
 
 
+def _serve_elsewhere(service: Service) -> str:
+    if service.selector:
+        return "Run a pod on a node that may announce"
+    # Its EndpointSlices are written by hand.
+    return "Give its EndpointSlices an endpoint on a node that may announce"
+
+
 def local_without_endpoint(context: Context) -> Iterator[Finding]:
     for outcome in _announceable(context):
         if outcome.verdict != "no-local-endpoint" or outcome.base is None:
@@ -491,7 +499,7 @@ def local_without_endpoint(context: Context) -> Iterator[Finding]:
             "MLB507",
             service_ref(service),
             f"externalTrafficPolicy is Local, and no node with a serving pod may announce: {why}",
-            fix=f"Run a pod on a node that may announce ({listing(sorted(outcome.base.nodes), 3)}), let the pods' nodes announce, or "
+            fix=f"{_serve_elsewhere(service)} ({listing(sorted(outcome.base.nodes), 3)}), let the pods' nodes announce, or "
             f"kubectl -n {service.namespace} patch service {service.name} -p "
             '\'{"spec":{"externalTrafficPolicy":"Cluster"}}\'',
             evidence={
@@ -625,6 +633,9 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
         for status in statuses:
             ref = Ref("ServiceL2Status", status.namespace or snapshot.namespace, status.name)
             delete = f"kubectl -n {ref.namespace} delete servicel2status {status.name}: the speaker writes a right one."
+            if status.node == prediction_doubted(context, service):
+                # The LAN agrees with it (MLB612).
+                continue
             if snapshot.has("nodes") and status.node not in snapshot.nodes:
                 why = f"it names {status.node or 'no node'}, which is no node of the cluster"
             elif status.label_node and status.label_node != status.node:
@@ -647,7 +658,7 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
             yield Finding(
                 "MLB510",
                 ref,
-                f"it is stale for service {service.path}: {why}",
+                f"ServiceL2Status of {service.path} is stale: {why}",
                 fix=delete,
                 evidence={
                     "service": service.path,

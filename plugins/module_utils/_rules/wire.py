@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import Address, format_address
@@ -22,6 +22,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context impor
     plural,
     service_ref,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.readings import Reading, prediction_doubted, readings
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import PortResult, WireTarget
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import Outcome
 
@@ -32,65 +33,72 @@ NOT_ASKED = (
 SILENCE = ("MLB507", "MLB508", "MLB509", "MLB511", "MLB512", "MLB405", "MLB406", "MLB204", "MLB102")
 
 
-def _looked(context: Context) -> list[tuple[Address, Service, WireTarget]]:
-    """What was asked for on behalf of services, as far as answers or silence mean something."""
+def _looked(context: Context) -> list[Reading]:
+    """What was asked for on behalf of services."""
     if not context.options.wire.looked:
         raise Skip(NOT_ASKED)
-    return [
-        (address, holders[0], target)
-        for address, target in sorted(context.options.wire.targets.items())
-        for holders in [context.snapshot.holders.get(address)]
-        if holders and target.asked
-    ]
+    return [one for one in readings(context) if one.target.asked]
 
 
 def _evidence(address: Address, target: WireTarget) -> dict[str, object]:
     return {"address": format_address(address), "macs": list(target.macs), "nodes": list(target.nodes)}
 
 
-def _heard(target: WireTarget) -> list[str]:
-    """Nodes that answered, to everybody or alone."""
-    return list(dict.fromkeys([*target.nodes, *target.alone]))
-
-
 def no_answer(context: Context) -> Iterator[Finding]:
     wire = context.options.wire
-    for address, service, target in _looked(context):
-        if target.answered or target.alone or target.outcome == "unproven":
-            continue
-        elected = context.elect(service)
-        who = f"; {elected.winner} is elected" if elected is not None and elected.winner else ""
-        if not wire.conclusive:
-            # Found out elsewhere (MLB608); the kernel's table alone does not prove silence.
+    for one in _looked(context):
+        address, target = one.address, one.target
+        if one.outcome != "silent" or not target.conclusive:
+            # Silence that proves nothing is the probe's matter (MLB608).
             continue
         alone = len(target.asked_alone)
-        also = f", nor does any of {plural(alone, 'node')} that was asked alone" if alone else ""
-        causes = _own_causes(context, elected) if elected is not None else SILENCE
-        yield Finding(
-            "MLB601",
-            service_ref(service),
-            f"nobody answers {'neighbour discovery' if address[0] == 6 else 'ARP'} for {format_address(address)}{also}{who}",
-            fix="" if causes else _silence_fix(context, address, service, alone),
-            evidence={**_evidence(address, target), "asked_alone": list(target.asked_alone)},
-            caused_by=causes,
-        )
+        also = f", nor does any of {plural(alone, 'node')} that {_were(alone)} asked alone" if alone else ""
+        for service in one.services:
+            result = context.elect(service)
+            winner = result.winner if result is not None else None
+            who = f"; {winner} is elected" if winner else ""
+            causes = _own_causes(context, result) if result is not None else SILENCE
+            if winner in wire.nodes_silent:
+                who += f", and its own address {wire.nodes_silent[str(winner)]} does not answer either"
+                causes = (*causes, "MLB611")
+            elif winner and winner in wire.nodes_unknown:
+                who += ", which could not be asked alone, since its MAC is not known"
+            yield Finding(
+                "MLB601",
+                service_ref(service),
+                f"nobody answers {'neighbour discovery' if address[0] == 6 else 'ARP'} for {format_address(address)}{also}{who}",
+                fix="" if causes else _silence_fix(context, address, service, target, winner or ""),
+                evidence={**_evidence(address, target), "asked_alone": list(target.asked_alone)},
+                caused_by=causes,
+            )
 
 
-def _silence_fix(context: Context, address: Address, service: Service, alone: int) -> str:
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
+def _silence_fix(context: Context, address: Address, service: Service, target: WireTarget, winner: str) -> str:
     """What to do about an address that is silent while the API's side looks well."""
     others = [context.options.wire.targets.get(one) for one in service.ingress if one[0] != address[0]]
-    if address[0] == 6 and any(other is not None and _heard(other) for other in others):
+    if address[0] == 6 and any(other is not None and other.heard for other in others):
         return (
-            "IPv4 answers and IPv6 does not: the interface has no link-local address (IPv6 switched off), or it was down for a while "
+            "IPv4 answers and IPv6 does not: the interface has no link-local address (IPv6 is off), or it was down for a while "
             "and the speaker has lost its multicast group. Restart that speaker (module l2ops.metallb.speaker_restart); if that "
             "does not help, see the node's IPv6 addresses."
         )
-    if alone:
+    look = f"tcpdump -ni INTERFACE {'icmp6' if address[0] == 6 else 'arp'} and host {format_address(address)}"
+    where = f"on {winner}" if winner else "on the node that should answer"
+    if winner and winner in target.asked_alone:
         return (
-            "By the API somebody ought to announce it, and no node does: see the speakers' logs, and whether they run with the "
-            "configuration that the API shows (module l2ops.metallb.speaker_restart)."
+            f"By the API {winner} announces it, and it does not answer, even when it is asked alone. Run {look} {where}: if it "
+            "shows no answer, see that speaker's log and restart it (module l2ops.metallb.speaker_restart); if it shows "
+            "answers, they are lost between the node and the probe host (spoofing protection of a virtual switch, ARP inspection)."
         )
-    return ""
+    return (
+        f"Run {look} {where} while you probe again: if no request arrives, broadcast is lost on the way (switch, access point, a "
+        "filter of the CNI or of the node); if requests arrive and no answer leaves, see the speaker's log; if answers leave, "
+        "they are lost on the way back."
+    )
 
 
 def _own_causes(context: Context, outcome: Outcome) -> tuple[str, ...]:
@@ -121,78 +129,227 @@ def _lacks_interface(context: Context, outcome: Outcome, node: str) -> bool:
 
 
 def foreign_answer(context: Context) -> Iterator[Finding]:
-    wire = context.options.wire
-    for address, service, target in _looked(context):
-        # Without the nodes' MACs nobody can be called foreign; an unknown MAC may be a node's whose own address was silent.
-        if not target.foreign or not wire.nodes_known or target.outcome == "unknown-node":
+    for one in _looked(context):
+        address, target = one.address, one.target
+        if one.outcome != "foreign":
             continue
-        beside = f", beside {listing(target.nodes)}" if target.nodes else ""
-        yield Finding(
-            "MLB602",
-            service_ref(service),
-            f"{listing(target.foreign)} answers for {format_address(address)}{beside}, and is no node's: "
-            + (
-                "a proxy, which answers for addresses that nobody has, too"
-                if target.proxy
-                else "another host has the address, or a proxy answers for it"
-            ),
-            fix="Switch off proxy ARP (or the NDP proxy) on that router or host."
-            if target.proxy
-            else f"Find the host with the MAC {target.foreign[0]} (switch table, DHCP server) and take the address from it, or take "
-            f"{format_address(address)} out of the pool.",
-            evidence={**_evidence(address, target), "foreign": list(target.foreign)},
-        )
+        text = format_address(address)
+        strangers = listing(target.strangers)
+        beside = f", beside {listing(one.nodes)}" if one.nodes else ""
+        if target.local:
+            where = f" on interface {target.interface}" if target.interface else ""
+            summary = f"the probe host itself holds {text}{where}{beside}: it cannot see who else answers, and it never asks the LAN for it"
+            fix = f"Remove {text} from the probe host (ip address del {text}/PREFIX dev {target.interface or 'INTERFACE'}), then probe again."
+        elif target.proxy:
+            summary = f"{strangers} answers for {text}{beside}, and is no node's: a proxy, which answers for addresses that nobody has, too"
+            fix = "Switch off proxy ARP (or the NDP proxy) on that router or host."
+        else:
+            summary = f"{strangers} answers for {text}{beside}, and is no node's: another host has the address, or a proxy answers for it"
+            fix = (
+                f"Find the host with the MAC {target.strangers[0]} (switch table, DHCP server) and take the address from it, or take "
+                f"{text} out of the pool."
+            )
+        for service in one.services:
+            yield Finding(
+                "MLB602",
+                service_ref(service),
+                summary,
+                fix=fix,
+                evidence={**_evidence(address, target), "foreign": list(target.strangers), "probe_host": target.local},
+            )
+
+
+def _announced_by(context: Context, service: Service) -> set[str]:
+    """Nodes whose speakers say that they announce a service, by ServiceL2Status or by an event nodeAssigned."""
+    said = {status.node for status in context.snapshot.l2_statuses.get(service.key, ())}
+    for event in context.snapshot.events.get(("Service", service.namespace, service.name), ()):
+        if event.reason == "nodeAssigned" and event.node:
+            said.add(event.node)
+    return said
+
+
+def _why_many(context: Context, one: Reading) -> tuple[str, str, tuple[str, ...], list[str]]:
+    """Why several answer: in words, what to do, codes of causes, and nodes that may not announce the address."""
+    snapshot, nodes = context.snapshot, set(one.nodes)
+    unfit: list[str] = []
+    may: set[str] = set()
+    for service in one.services:
+        outcome = context.elector.outcome(service)
+        if outcome.base is None:
+            may |= nodes
+        may |= outcome.candidates
+    unfit = [node for node in one.nodes if node not in may]
+    elected = set(one.elected.values())
+    if one.target.strangers:
+        return "whose all of these MACs are is not known", "", ("MLB110", "MLB109"), unfit
+    if len(one.services) > 1 and len(elected) > 1 and nodes <= elected:
+        told = "; ".join(f"{path} elects {node}" for path, node in sorted(one.elected.items()))
+        why = f"{len(one.services)} services share the address, and each has an election of its own: {told}"
+        fix = "Let the same L2Advertisements reach all services that share the address, or give each an address of its own."
+        return why, fix, ("MLB514",), unfit
+    if len(one.nodes) == len(snapshot.nodes) > 2:
+        why = "all nodes do, as with kube-proxy in mode ipvs without strictARP or a second announcer"
+        return why, "", ("MLB110", "MLB109"), unfit
+    if unfit:
+        why = f"{listing(unfit)} may not announce it and answers as well, as with kube-proxy in mode ipvs without strictARP or a second announcer"
+        return why, "", ("MLB110", "MLB109"), unfit
+    if snapshot.has("servicel2statuses"):
+        # Events are gone after an hour; the status stays.
+        said = {node for service in one.services for node in _announced_by(context, service)}
+        quiet = [node for node in one.nodes if node not in said and node not in elected]
+        if quiet:
+            why = (
+                f"no speaker on {listing(quiet)} says that it announces the address (no event nodeAssigned, no ServiceL2Status), so "
+                "another program there holds it"
+            )
+            fix = (
+                f"See who holds it on {quiet[0]}: ip address show to {format_address(one.address)}. Usual ones are kube-vip as a static pod, "
+                "ServiceLB of k3s, keepalived, or an address that was added by hand."
+            )
+            return why, fix, ("MLB109",), unfit
+        if nodes <= said:
+            why = "the speaker of each says that it announces it, so the speakers do not see each other"
+            fix = "Allow TCP and UDP port 7946 between the nodes, and see the speakers' logs (grep memberlist)."
+            return why, fix, ("MLB107", "MLB106"), unfit
+    why = "all of them may announce it: either the speakers do not see each other (TCP and UDP port 7946), or another program holds the address"
+    return why, "", ("MLB110", "MLB109"), unfit
 
 
 def many_answers(context: Context) -> Iterator[Finding]:
-    everybody = len(context.snapshot.nodes)
-    for address, service, target in _looked(context):
-        heard = _heard(target)
-        if len(heard) < 2:
+    for one in _looked(context):
+        if one.outcome != "many":
             continue
-        outcome = context.elector.outcome(service)
-        unfit = [node for node in heard if outcome.base is not None and node not in outcome.candidates]
-        if len(heard) == everybody > 2:
-            hint = "all nodes do, as with kube-proxy in mode ipvs without strictARP or a second announcer"
-        elif unfit:
-            hint = "nodes that may not announce it answer as well, as with kube-proxy in mode ipvs without strictARP or a second announcer"
+        why, fix, causes, unfit = _why_many(context, one)
+        text = format_address(one.address)
+        if one.target.strangers:
+            who = f"{plural(len(one.target.everybody), 'MAC')} answer for {text} ({listing(one.target.everybody)})"
         else:
-            hint = "all of them may announce it, so the speakers do not see each other (TCP and UDP port 7946)"
-        yield Finding(
-            "MLB603",
-            service_ref(service),
-            f"{len(heard)} nodes answer for {format_address(address)} ({listing(heard)}): {hint}",
-            evidence={**_evidence(address, target), "may_not_announce": unfit},
-            caused_by=("MLB110", "MLB109"),
-        )
+            who = f"{plural(len(one.nodes), 'node')} answer for {text} ({listing(one.nodes)})"
+        for service in one.services:
+            yield Finding(
+                "MLB603",
+                service_ref(service),
+                f"{who}: {why}",
+                fix=fix,
+                evidence={**_evidence(one.address, one.target), "may_not_announce": unfit},
+                caused_by=causes,
+            )
 
 
 def other_node(context: Context) -> Iterator[Finding]:
-    for address, service, target in _looked(context):
-        heard = _heard(target)
-        if len(heard) != 1 or target.foreign:
+    snapshot, wire = context.snapshot, context.options.wire
+    for one in _looked(context):
+        if one.outcome != "other-node":
             continue
+        node = one.nodes[0]
+        for service in one.services:
+            elected = context.elect(service)
+            if elected is None or elected.winner is None or prediction_doubted(context, service):
+                continue
+            if elected.winner in wire.nodes_silent and node in elected.candidates:
+                # It took over from a node that is gone, which is told of that node (MLB611).
+                continue
+            failed = context.cannot_announce(service)
+            yield Finding(
+                "MLB604",
+                service_ref(service),
+                f"{node} answers for {format_address(one.address)}, the election gives {elected.winner}",
+                evidence={**_evidence(one.address, one.target), "elected": elected.winner},
+                caused_by=("MLB511", "MLB405") if failed or _lacks_interface(context, elected, elected.winner) else (),
+                changed=max(
+                    (snapshot.nodes[name].changed for name in (node, elected.winner) if name in snapshot.nodes),
+                    default=0.0,
+                ),
+            )
+
+
+def prediction_differs(context: Context) -> Iterator[Finding]:
+    if not context.options.wire.looked:
+        raise Skip(NOT_ASKED)
+    version = context.snapshot.metallb["version"] or "of an unknown version"
+    for service in context.snapshot.balanced:
+        node = prediction_doubted(context, service)
         elected = context.elect(service)
-        if elected is None or elected.winner is None or elected.winner == heard[0]:
+        if not node or elected is None:
             continue
-        stale = [one for one in context.snapshot.l2_statuses.get(service.key, ()) if one.node == heard[0]]
-        failed = context.cannot_announce(service)
         yield Finding(
-            "MLB604",
+            "MLB612",
             service_ref(service),
-            f"{heard[0]} answers for {format_address(address)}, the election gives {elected.winner}"
-            + (", and ServiceL2Status agrees with the wire" if stale else ""),
-            evidence={**_evidence(address, target), "elected": elected.winner},
-            caused_by=("MLB511", "MLB405") if failed or _lacks_interface(context, elected, elected.winner) else (),
+            f"{node} answers and ServiceL2Status names it, too; only the prediction for MetalLB {version} differs ({elected.winner}), so the "
+            "prediction is doubted, not the service",
+            evidence={"answering": node, "reported": node, "elected": elected.winner, "version": version},
             changed=max(
                 (
                     context.snapshot.nodes[name].changed
-                    for name in (heard[0], elected.winner)
+                    for name in (node, str(elected.winner))
                     if name in context.snapshot.nodes
                 ),
                 default=0.0,
             ),
         )
+
+
+def node_silent(context: Context) -> Iterator[Finding]:
+    wire, snapshot = context.options.wire, context.snapshot
+    if not wire.looked:
+        raise Skip(NOT_ASKED)
+    if not wire.nodes_asked:
+        raise Skip("the nodes' own addresses were not asked: give l2_probe the option nodes")
+    silent = {name: own for name, own in wire.nodes_silent.items() if name in snapshot.nodes}
+    everybody = len(silent) > 1 and not wire.nodes_asked - set(wire.nodes_silent)
+    lost: dict[str, list[str]] = {}
+    taken: dict[str, list[str]] = {}
+    for one in _looked(context):
+        text = format_address(one.address)
+        for name in set(one.elected.values()) & set(silent):
+            if one.outcome == "silent" and one.target.conclusive:
+                lost.setdefault(name, []).append(text)
+            elif one.outcome == "other-node" and one.nodes:
+                taken.setdefault(name, []).append(f"{one.nodes[0]} answers for {text}")
+    for name, own in sorted(silent.items()):
+        node = snapshot.nodes[name]
+        alone = "" if name in wire.nodes_unknown else ", not even when it is asked alone"
+        text = f"it does not answer for its own address {own} on the LAN{alone}"
+        if node.ready is True:
+            text += "; the API still calls it Ready"
+        else:
+            text += "; the API calls it NotReady, too"
+        if everybody:
+            text += f", and so it is with all {len(wire.nodes_asked)} nodes that were asked"
+        if name in lost:
+            text += f"; it is elected for {listing(lost[name])}, which nobody answers for"
+        if name in taken:
+            text += f"; {listing(taken[name])} in its place"
+        yield Finding(
+            "MLB611",
+            Ref("Node", "", name),
+            text,
+            fix=_all_silent_fix()
+            if everybody
+            else _node_silent_fix(name, node.ready is True, name in wire.nodes_unknown),
+            severity="error" if name in lost else "warning",
+            evidence={"address": own, "elected_for": lost.get(name, []), "taken_over": taken.get(name, [])},
+            caused_by=("MLB204",) if node.ready is not True else (),
+            changed=node.changed,
+        )
+
+
+def _node_silent_fix(name: str, ready: bool, unknown: bool) -> str:
+    if not ready:
+        return f"Bring node {name} or its link back, or, if it is gone for good: kubectl delete node {name}."
+    return (
+        f"If {name} is down or unplugged, bring it back, or delete it (kubectl delete node {name}). If it is up, requests to broadcast do not "
+        f"reach it: run tcpdump -ni INTERFACE arp on {name} while you probe again, and see the switch port, the access point, and filters of "
+        "the CNI (VLAN filter) and of the node itself."
+        + (" It could not be asked alone, since its MAC is not known." if unknown else "")
+    )
+
+
+def _all_silent_fix() -> str:
+    return (
+        "See whether the probe host is in the nodes' network segment (VLAN, bridge, wireless isolation) and whether broadcast passes between "
+        "them: run tcpdump -ni INTERFACE arp on a node while you probe again."
+    )
 
 
 def free_address_in_use(context: Context) -> Iterator[Finding]:
@@ -223,55 +380,125 @@ def service_refuses(context: Context) -> Iterator[Finding]:
             "no port was asked: give the result of service_probe as the option ports (roles: a host in group metallb_probes)"
         )
     wrong: dict[tuple[str, str], list[PortResult]] = {}
-    asked: set[tuple[str, str]] = set()
+    asked: dict[tuple[str, str], Service] = {}
     for service in context.snapshot.balanced:
         for one in wire.ports_of(service):
-            asked.add(service.key)
+            asked[service.key] = service
             if not one.ok:
                 wrong.setdefault(service.key, []).append(one)
-    refused = {key for key, found in wrong.items() if any(one.failure in ("refused", "timeout") for one in found)}
-    everywhere = len(asked) > 1 and refused == asked
+    dead = {key for key, found in wrong.items() if any(one.failure in ("refused", "timeout") for one in found)}
+    everywhere = len(asked) > 1 and dead == set(asked)
+    dead_nodes = {} if everywhere else _dead_nodes(context, asked, wrong, dead)
     for key, found in sorted(wrong.items()):
         service = context.snapshot.services[key]
-        targets = [wire.targets.get(address) for address in service.ingress]
-        silent = any(
-            target is not None and target.asked and not target.answered and not target.alone for target in targets
-        )
-        outcome = context.elector.outcome(service)
-        causes: tuple[str, ...] = ()
-        if silent or (not wire.looked and outcome.verdict != "announced"):
-            causes = ("MLB601", *_own_causes(context, outcome))
-        elif any(target is not None and (target.foreign or len(_heard(target)) > 1) for target in targets):
-            causes = ("MLB602", "MLB603")
+        node = _answering(context, service)
+        causes = _port_causes(context, service)
         for one in found:
-            text = f"{format_address(one.address)}:{one.port}" if one.address else f"port {one.port}"
-            what = (
-                f"HTTP status {one.http_status}" if one.failure == "status" else one.failure or "no answer as expected"
-            )
+            summary = _port_text(one)
+            fix = _port_fix(one, service)
+            if everywhere:
+                summary += "; so it is for every service that was asked"
+                fix = _EVERYWHERE
+            elif node in dead_nodes and key in dead:
+                alike = dead_nodes[node]
+                summary += (
+                    f"; so it is for all {len(alike)} services that {node} announces"
+                    if len(alike) > 1
+                    else f"; it is the only one that {node} announces"
+                )
+                summary += ", while what other nodes announce answers"
+                fix = (
+                    f"See kube-proxy (or the CNI that replaces it) on {node}: kubectl -n kube-system get pods -o wide --field-selector "
+                    f"spec.nodeName={node}; then restart it there: kubectl -n kube-system delete pods -l k8s-app=kube-proxy "
+                    f"--field-selector spec.nodeName={node}. If it stays, see the node's own firewall and its way back to the probe host."
+                )
             yield Finding(
                 "MLB606",
                 service_ref(service),
-                f"{text} ({one.protocol}): {what}"
-                + (f": {one.message}" if one.message else "")
-                + ("; so it is for every service that was asked" if everywhere else ""),
-                fix="kube-proxy has most likely lost its rules: kubectl -n kube-system rollout restart daemonset kube-proxy"
-                if everywhere and not causes
-                else _port_fix(one, service),
+                summary,
+                fix=fix,
                 evidence={
+                    "address": format_address(one.address) if one.address else "",
                     "port": one.port,
                     "protocol": one.protocol,
                     "failure": one.failure,
                     "http_status": one.http_status,
+                    "answering": node,
+                    "dead_on_node": sorted(dead_nodes.get(node, ())),
                 },
                 caused_by=causes,
             )
+
+
+_EVERYWHERE = "kube-proxy has most likely lost its rules: kubectl -n kube-system rollout restart daemonset kube-proxy"
+
+
+def _answering(context: Context, service: Service) -> str:
+    """The one node that a connection to a service reaches first, as far as that is known."""
+    wire = context.options.wire
+    nodes = {node for one in service.ingress if one in wire.targets for node in wire.targets[one].heard}
+    if not nodes and not wire.looked:
+        elected = context.elect(service)
+        nodes = {elected.winner} if elected is not None and elected.winner else set()
+    return str(next(iter(nodes))) if len(nodes) == 1 else ""
+
+
+def _dead_nodes(
+    context: Context,
+    asked: Mapping[tuple[str, str], Service],
+    wrong: Mapping[tuple[str, str], Sequence[PortResult]],
+    dead: Collection[tuple[str, str]],
+) -> dict[str, list[str]]:
+    """Nodes of whose services none answers on any port, while services of other nodes do; with these services."""
+    by_node: dict[str, list[tuple[str, str]]] = {}
+    for key, service in asked.items():
+        by_node.setdefault(_answering(context, service), []).append(key)
+    well = {node for node, keys in by_node.items() if node and any(key not in wrong for key in keys)}
+    found = {}
+    for node, keys in by_node.items():
+        if not node or node in well or not well or not all(key in dead for key in keys):
+            continue
+        # One service alone may as well be its own pods' fault, unless it has pods elsewhere, too.
+        spread = any(len(context.elector.serving_nodes(asked[key])[1] - {node}) for key in keys)
+        if len(keys) > 1 or spread:
+            found[node] = ["/".join(key) for key in keys]
+    return found
+
+
+def _port_causes(context: Context, service: Service) -> tuple[str, ...]:
+    wire = context.options.wire
+    targets = [wire.targets[address] for address in service.ingress if address in wire.targets]
+    outcome = context.elector.outcome(service)
+    if any(target.asked and target.silent for target in targets) or (
+        not wire.looked and outcome.verdict != "announced"
+    ):
+        return ("MLB601", *_own_causes(context, outcome))
+    if any(target.foreign or len(target.heard) > 1 for target in targets):
+        return ("MLB602", "MLB603")
+    serving, nodes = context.elector.serving_nodes(service)
+    if serving and nodes and nodes <= set(wire.nodes_silent):
+        return ("MLB611",)
+    return ()
+
+
+def _port_text(one: PortResult) -> str:
+    what = f"HTTP status {one.http_status}" if one.failure == "status" else one.failure or "no answer as expected"
+    address = format_address(one.address) if one.address else ""
+    if one.message and address and address in one.message:
+        # The probe's own words name address and port already.
+        return one.message.rstrip(".")
+    text = f"{address}:{one.port}" if address else f"port {one.port}"
+    if one.address and one.address[0] == 6:
+        text = f"[{address}]:{one.port}"
+    return f"{text} ({one.protocol}): {what}" + (f": {one.message.rstrip('.')}" if one.message else "")
 
 
 def _port_fix(one: PortResult, service: Service) -> str:
     listens = f"See whether its pods listen: kubectl -n {service.namespace} describe endpointslices, and the service's targetPort."
     return {
         "refused": f"The node refuses: kube-proxy has no rule for it, or no pod listens. {listens}",
-        "timeout": "Something drops the packets: a network policy, a firewall on the node, or the way back "
+        "timeout": "Something drops the packets: a network policy of its namespace (kubectl -n "
+        f"{service.namespace} get networkpolicies), loadBalancerSourceRanges of the service, a firewall on the node, or the way back "
         "(with several interfaces, source routing or rp_filter).",
         "tls": "The port answers but not with a trusted TLS handshake: see its certificate, or do not verify it.",
         "status": "The service answers; its application says no. See its logs, or the status that is expected.",
@@ -279,80 +506,105 @@ def _port_fix(one: PortResult, service: Service) -> str:
 
 
 def stale_announcement(context: Context) -> Iterator[Finding]:
-    for address, service, target in _looked(context):
-        heard = _heard(target)
-        if not heard:
+    for one in _looked(context):
+        if not one.nodes:
             continue
-        outcome = context.elector.outcome(service)
-        causes = _own_causes(context, context.elect(service) or outcome)
-        lacking = [node for node in heard if _lacks_interface(context, outcome, node)]
-        failed = context.cannot_announce(service)
-        if outcome.verdict == "announced" and not failed and not lacking:
+        why = [_why_stale(context, service, one.nodes) for service in one.services]
+        if not all(why):
+            # One of the services that share the address is announced as it should be.
             continue
-        if outcome.pool is not None and not outcome.advertisements and outcome.pool.name in context.bgp_pools:
-            continue
-        if failed:
-            why = "a speaker said that it could not announce it"
-        elif lacking:
-            why = f"{lacking[0]} has none of the advertised interfaces that could answer"
-        else:
-            why = "by its configuration nobody may announce it"
-        yield Finding(
-            "MLB607",
-            service_ref(service),
-            f"{listing(heard)} still answers for {format_address(address)}, though {why}: it goes silent when that speaker restarts",
-            evidence={**_evidence(address, target), "verdict": outcome.verdict},
-            caused_by=causes,
-        )
+        for service, (text, verdict) in zip(one.services, [found for found in why if found]):
+            causes = _own_causes(context, context.elect(service) or context.elector.outcome(service))
+            yield Finding(
+                "MLB607",
+                service_ref(service),
+                f"{listing(one.nodes)} still {_answer(one.nodes)} for {format_address(one.address)}, though {text}: it goes silent when that "
+                "speaker restarts",
+                evidence={**_evidence(one.address, one.target), "verdict": verdict},
+                caused_by=causes,
+            )
+
+
+def _answer(names: Sequence[str]) -> str:
+    return "answers" if len(names) == 1 else "answer"
+
+
+def _why_stale(context: Context, service: Service, heard: Sequence[str]) -> tuple[str, str] | None:
+    """Why nobody should answer for a service's address, with the word of the election; None where somebody should."""
+    outcome = context.elector.outcome(service)
+    lacking = [node for node in heard if _lacks_interface(context, outcome, node)]
+    failed = context.cannot_announce(service)
+    if outcome.verdict == "announced" and not failed and not lacking:
+        return None
+    if outcome.pool is not None and not outcome.advertisements and outcome.pool.name in context.bgp_pools:
+        return None
+    if failed:
+        return "its speaker said that it could not announce it", outcome.verdict
+    if lacking:
+        return f"{lacking[0]} has none of the advertised interfaces that could answer", outcome.verdict
+    return "by its configuration nobody may announce it", outcome.verdict
 
 
 def probe_not_on_link(context: Context) -> Iterator[Finding]:
     wire = context.options.wire
     if not wire.looked:
         raise Skip(NOT_ASKED)
-    blind: dict[str, list[Address]] = {}
+    blind: dict[tuple[str, str], list[Address]] = {}
+    elected = {one.address: one for one in readings(context)}
     for address, target in sorted(wire.targets.items()):
-        if not target.asked:
-            blind.setdefault(target.reason or "not-asked", []).append(address)
-    for reason, addresses in sorted(blind.items()):
-        told = wire.targets[addresses[0]].message
+        word = elected[address].outcome if address in elected else wire.outcome(target)
+        if word == "not-asked":
+            blind.setdefault((target.reason or "not-asked", "error"), []).append(address)
+        elif word == "silent" and not target.conclusive and address in elected:
+            blind.setdefault(("silence proves nothing here", "warning"), []).append(address)
+        elif word == "unknown-node" and address in elected:
+            blind.setdefault(("whose MAC it is, is not known", "warning"), []).append(address)
+    for (reason, severity), addresses in sorted(blind.items()):
+        target = wire.targets[addresses[0]]
+        told = target.message or ("" if severity == "error" else wire.why_inconclusive)
         yield Finding(
             "MLB608",
             Ref("Address", "", format_address(addresses[0])),
-            f"the probing host cannot tell who answers for {listing([format_address(one) for one in addresses])} ({reason})"
+            f"the probe host cannot tell who answers for {listing([format_address(one) for one in addresses])} ({reason})"
             + (f": {told}" if told else ""),
-            evidence={"addresses": [format_address(one) for one in addresses[:20]], "reason": reason},
+            severity=severity,
+            evidence={"addresses": [format_address(one) for one in addresses], "reason": reason},
         )
     if not wire.conclusive and not blind:
         yield Finding(
             "MLB608",
             Ref("Host", "", "probe"),
-            f"the probing host cannot tell for sure: {wire.why_inconclusive or 'its answers are not conclusive'}",
+            f"the probe host cannot tell for sure: {wire.why_inconclusive or 'its answers are not conclusive'}",
             severity="warning",
         )
 
 
 def broadcast_lost(context: Context) -> Iterator[Finding]:
-    for address, service, target in _looked(context):
-        if not target.answered and target.alone:
+    for one in _looked(context):
+        if one.outcome != "broadcast-lost":
+            continue
+        for service in one.services:
             yield Finding(
                 "MLB609",
                 service_ref(service),
-                f"{listing(target.alone)} answers for {format_address(address)} when asked alone, but not to "
-                + ("multicast" if address[0] == 6 else "broadcast"),
-                evidence={**_evidence(address, target), "answered_alone": list(target.alone)},
+                f"{listing(one.nodes or one.target.everybody)} answers for {format_address(one.address)} when asked alone, but not to "
+                + ("multicast" if one.address[0] == 6 else "broadcast"),
+                evidence={**_evidence(one.address, one.target), "answered_alone": list(one.target.alone)},
             )
 
 
 def one_node_twice(context: Context) -> Iterator[Finding]:
-    for address, service, target in _looked(context):
-        if len(target.macs) > 1 and len(_heard(target)) == 1 and not target.foreign:
+    for one in _looked(context):
+        if one.outcome != "one-node-twice":
+            continue
+        macs = one.target.everybody
+        for service in one.services:
             yield Finding(
                 "MLB610",
                 service_ref(service),
-                f"{target.nodes[0] if target.nodes else _heard(target)[0]} answers for {format_address(address)} with "
-                f"{len(target.macs)} MACs ({listing(target.macs)})",
-                evidence=_evidence(address, target),
+                f"{one.nodes[0] if one.nodes else macs[0]} answers for {format_address(one.address)} with "
+                f"{len(macs)} MACs ({listing(macs)})",
+                evidence=_evidence(one.address, one.target),
                 caused_by=("MLB404", "MLB407"),
             )
 
@@ -369,4 +621,6 @@ RULES = (
     Judge("MLB608", (), probe_not_on_link),
     Judge("MLB609", ("services",), broadcast_lost),
     Judge("MLB610", ("services",), one_node_twice),
+    Judge("MLB611", ("services", "nodes"), node_silent),
+    Judge("MLB612", (*_ANNOUNCED, "servicel2statuses"), prediction_differs),
 )

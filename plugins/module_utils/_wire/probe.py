@@ -127,6 +127,8 @@ class _Place:
         self.query: sweep.Query | None = None
         self.touched: _touch.Touched | None = None
         self.unicast: list[tuple[bytes, sweep.Query]] = []
+        # a node's own address that is silent: its MAC as the kernel's neighbour table has it
+        self.learnt: bytes | None = None
 
     @property
     def answers(self) -> dict[bytes, sweep.Answer]:
@@ -142,7 +144,9 @@ class Probe:
         table: Table | None = None,
         opener: OpenPort = open_port,
         clock: sweep.Clock | None = None,
+        learnt: Callable[[dict[bytes, int]], dict[bytes, bytes]] = _touch.learnt,
     ) -> None:
+        self._learnt = learnt
         self.request = request
         self.method = "raw"
         self.reasons: list[str] = []
@@ -196,6 +200,8 @@ class Probe:
             if request.fallback == "fail":
                 raise
             self._without_raw(str(error))
+        if self.method == "raw":
+            self._learn()
         nodes = self._nodes(frozenset())
         if self.method == "raw" and not request.conflict:
             self._ask_alone(nodes, source)
@@ -388,6 +394,23 @@ class Probe:
 
     # -- whose MAC it is
 
+    def _learn(self) -> None:
+        """MACs of nodes whose own address is silent, from the neighbour table of this host: who talked to a node has it.
+
+        Where broadcast is lost on the way to a node, its own address is silent as well, and this is how it can be asked alone.
+        """
+        silent: dict[bytes, int] = {}
+        for node in self.request.nodes:
+            places = [self.places[address] for address in node.addresses]
+            if node.macs or any(self._macs_of(place) for place in places):
+                continue
+            for place in places:
+                if place.choice.interface is not None:
+                    silent[place.address] = place.choice.interface.index
+        if silent:
+            for address, mac in self._learnt(silent).items():
+                self.places[address].learnt = mac
+
     def _macs_of(self, place: _Place) -> list[bytes]:
         if place.choice.reason == "local":
             own = self.table.own.get(place.address)
@@ -406,6 +429,9 @@ class Probe:
             for address in node.addresses:
                 for mac in self._macs_of(self.places[address]):
                     claims.setdefault(mac, set()).add(node.name)
+                learnt = self.places[address].learnt
+                if learnt is not None:
+                    claims.setdefault(learnt, set()).add(node.name)
         return {mac: next(iter(names)) for mac, names in claims.items() if len(names) == 1 and mac not in proxies}
 
     def _proxies(self) -> frozenset[bytes]:
@@ -462,6 +488,16 @@ class Probe:
                 if len(place.answers) > 1 and place.choice.interface is not None:
                     key = (place.choice.interface.index, len(address) == 16)
                     strangers.setdefault(key, set()).update(place.answers)
+        # a silent node whose MAC is known: does it live, and is only broadcast lost?
+        for node in request.nodes:
+            places = [self.places[address] for address in node.addresses]
+            if any(self._macs_of(place) for place in places):
+                continue
+            for place in places:
+                if place.choice.interface is None:
+                    continue
+                mine = {*node.macs, *([place.learnt] if place.learnt is not None else [])}
+                asks.extend((place.choice.interface, place, mac) for mac in sorted(mine) if mac in nodes)
         for (index, ipv6), macs in strangers.items():
             # a proxy answers unicast at once, while it may delay its answer to broadcast by 800 ms
             # (net.ipv4.neigh.*.proxy_delay)
@@ -665,6 +701,9 @@ class Probe:
                 place = self.places[address]
                 macs = [mac_text(mac) for mac in self._macs_of(place)]
                 known = known or any(by_text.get(mac) == node.name for mac in macs)
+                learnt = mac_text(place.learnt) if place.learnt is not None else ""
+                known = known or by_text.get(learnt) == node.name
+                alone = any(query.answers for _mac, query in place.unicast)
                 facts.append(
                     {
                         "name": node.name,
@@ -672,11 +711,12 @@ class Probe:
                         "family": family_of(address),
                         "interface": place.choice.interface.name if place.choice.interface is not None else "",
                         "answered": bool(macs),
+                        "answered_alone": alone,
                         "macs": macs,
+                        "learnt_mac": learnt,
                         "duplicate": len(macs) > 1,
                         "reason": place.choice.reason,
-                        "message": place.choice.message
-                        or ("" if macs else f"{address_text(address)} of node {node.name} does not answer."),
+                        "message": place.choice.message or _node_message(node.name, address, bool(macs), alone),
                     }
                 )
             if not known:
@@ -710,7 +750,9 @@ class Probe:
         if request.conflict:
             word = "not-asked" if not asked else "in-use" if macs or alive else "free" if conclusive else "unproven"
         else:
-            word = verdict.outcome(asked, macs, by_text, one.expected, bool(request.nodes), complete, alone)
+            word = verdict.outcome(
+                asked, macs, by_text, one.expected, bool(request.nodes), complete, alone, choice.reason == "local"
+            )
             if alive and not macs:
                 word = "unknown-node"
             if is_node and word in ("silent", "other-node"):
@@ -750,6 +792,13 @@ class Probe:
             "reason": choice.reason,
             "message": choice.message or verdict.sentence(word, address, where, heard, by_text, one.expected, tries),
         }
+
+
+def _node_message(name: str, address: bytes, answered: bool, alone: bool) -> str:
+    if answered:
+        return ""
+    how = "answers only when it is asked alone" if alone else "does not answer"
+    return f"{address_text(address)} of node {name} {how}."
 
 
 def probe(request: Request) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import struct
 import time
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import netlink as _netlink
+from ansible_collections.l2ops.metallb.plugins.module_utils._wire.errors import WireError
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire.octets import address_text
 
 # The neighbour table holds 1024 entries by default (net.ipv4.neigh.default.gc_thresh3).
@@ -72,6 +73,16 @@ def _entries(netlink: _netlink.Netlink, index_of: dict[bytes, int]) -> dict[byte
             mac = attributes.get(2)
             found[address] = (_netlink.NUD_STATES.get(state, "none"), mac if mac and len(mac) == 6 else None, confirmed)
     return found
+
+
+def learnt(places: dict[bytes, int]) -> dict[bytes, bytes]:
+    """What the kernel learnt before: MACs of these addresses (address -> interface index), without asking anybody."""
+    try:
+        with _netlink.Netlink() as netlink:
+            entries = _entries(netlink, places)
+    except (OSError, WireError):
+        return {}
+    return {address: mac for address, (state, mac, _age) in entries.items() if mac is not None and state in _SETTLED}
 
 
 def by_neighbour_table(places: dict[bytes, tuple[str, int]], timeout: int, attempts: int) -> dict[bytes, Touched]:

@@ -4,6 +4,9 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """What the answers to one address mean: one word per address (``outcome``), and a sentence when it isn't ``ok``. Pure.
 
+A copy of ``_rules/wire_facts.py`` (``Wire.outcome``), since this runs on probe hosts with the standard library alone; a test
+compares the two.
+
 The words, worst reading first, for modes sweep and watch:
 
 ``not-asked``     nothing can be concluded: not on link, interface unusable … (MLB608)
@@ -11,9 +14,9 @@ The words, worst reading first, for modes sweep and watch:
 ``broadcast-lost``  silent to broadcast, but a node answers when asked alone: broadcast is lost on the way (MLB609)
 ``foreign``       a MAC that is no node's answers (MLB602)
 ``many``          more than one node, or more than one MAC where no nodes are given (MLB603)
-``one-node-twice``  one node answers with several MACs: several of its interfaces are in the segment (MLB610)
+``unknown-node``  one MAC answers, and it cannot be told whose it is, for some node's own MAC is not known (MLB608)
 ``other-node``    one node answers, not the expected one (MLB604)
-``unknown-node``  one MAC answers, and it cannot be told whose it is, for some node's own MAC is not known
+``one-node-twice``  one node answers with several MACs: several of its interfaces are in the segment (MLB610)
 ``ok``            one node answers, the expected one if one is expected
 
 For mode conflict: ``in-use`` (MLB605), ``free``, ``not-asked``, ``unproven`` (silence that proves nothing).
@@ -30,7 +33,7 @@ FINDINGS = {
     "many": "MLB603",
     "one-node-twice": "MLB610",
     "other-node": "MLB604",
-    "unknown-node": "",
+    "unknown-node": "MLB608",
     "ok": "",
     "in-use": "MLB605",
     "free": "",
@@ -51,6 +54,7 @@ def outcome(
     nodes_given: bool,
     nodes_complete: bool,
     unicast_macs: list[str],
+    local: bool = False,
 ) -> str:
     """The word for one address of a sweep.
 
@@ -60,6 +64,7 @@ def outcome(
     :param nodes_given: whether there are any nodes to compare with
     :param nodes_complete: whether the MAC of every node is known
     :param unicast_macs: MACs that answered when asked alone
+    :param local: whether this host itself holds the address
     """
     if not asked:
         return "not-asked"
@@ -70,16 +75,16 @@ def outcome(
         return "silent"
     owners = sorted({nodes[mac] for mac in heard if mac in nodes})
     strangers = [mac for mac in heard if mac not in nodes]
-    if nodes_given and strangers and nodes_complete:
+    if nodes_given and strangers and (nodes_complete or local):
         return "foreign"
     if len(owners) > 1 or len(strangers) > 1 or (owners and strangers):
         return "many"
-    if len(heard) > 1:
-        return "one-node-twice"
     if nodes_given and strangers:
         return "unknown-node"
     if expected and owners and owners[0] != expected:
         return "other-node"
+    if len(heard) > 1:
+        return "one-node-twice"
     if not macs:
         return "broadcast-lost"
     return "ok"

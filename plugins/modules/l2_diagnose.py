@@ -215,6 +215,11 @@ diagnoses:
         C(codes).
       type: list
       elements: dict
+    problems:
+      description: What is wrong, each with C(code), C(severity) (V(error), V(warning) or V(unknown)), C(text), and C(address) and
+        C(port) where it is about one alone.
+      type: list
+      elements: dict
     candidates:
       description: Nodes, each with C(node), C(eligible), C(reason) (a word), C(text) and C(rank); those that may announce first.
       type: list
@@ -241,6 +246,7 @@ diagnoses:
           result: passed
           text: LoadBalancer, class none, which MetalLB serves
           codes: []
+      problems: []
       candidates:
         - node: worker-2
           eligible: true

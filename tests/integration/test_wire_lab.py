@@ -145,7 +145,7 @@ def test_a_probe_host_without_raw_sockets_is_told_what_it_lacks(playbook, pool, 
     assert "CAP_NET_RAW" in said(text) and "become" in said(text)
     status, text = playbook("verify", "-i", str(path), metallb_probe_host="poor")
     assert status == 0, text
-    assert "not looked at: the wire" in said(text) and "CAP_NET_RAW" in said(text)
+    assert "not checked: the LAN" in said(text) and "CAP_NET_RAW" in said(text)
 
 
 def test_ipv6_addresses_are_answered_by_their_nodes(playbook, live):

@@ -87,6 +87,8 @@ MLB607 stale-announcement
 MLB608 probe-not-on-link
 MLB609 broadcast-lost
 MLB610 one-node-twice
+MLB611 node-silent
+MLB612 prediction-differs
 MLB701 wave-before-kind
 MLB702 wave-before-pool
 MLB703 waves-do-not-wait

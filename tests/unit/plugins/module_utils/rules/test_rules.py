@@ -1294,7 +1294,23 @@ on_wire(
     nodes={},
 )
 on_wire("MLB602", "MAC known by the probe", None, {**answer(NGINX, "cp-2"), "answers": [{"mac": mac_of("cp-2")}]})
-on_wire("MLB603", "two nodes", "default/my-nginx", answer(NGINX, "cp-2", "worker-1"), says="7946")
+on_wire("MLB603", "two nodes", "default/my-nginx", answer(NGINX, "cp-2", "worker-1"), says="another program")
+
+
+def both_speakers_say_so(world: World) -> None:
+    for node in ("cp-2", "worker-1"):
+        told = f'announcing from node "{node}" with protocol "layer2"'
+        world.add_event("Service", "default/my-nginx", "nodeAssigned", told)
+
+
+on_wire(
+    "MLB603",
+    "two nodes that say so",
+    "default/my-nginx",
+    answer(NGINX, "cp-2", "worker-1"),
+    change=both_speakers_say_so,
+    says="do not see each other",
+)
 on_wire("MLB603", "all nodes", "default/my-nginx", answer(NGINX, *NAMES), says="ipvs")
 on_wire("MLB603", "the same node alone and by broadcast", None, answer(NGINX, "cp-2", alone=("cp-2",)))
 on_wire("MLB604", "other node", "default/my-nginx", answer(NGINX, "worker-1"), says="the election gives cp-2")
@@ -1342,6 +1358,62 @@ on_wire(
     },
 )
 on_wire("MLB610", "one interface", None, answer(NGINX, "cp-2"))
+
+
+def own(node: str, answered: bool, **more: Any) -> dict:
+    return {"name": node, "address": "192.168.7.12", "answered": answered, "reason": "", **more}
+
+
+def status_names_worker_1(world: World) -> None:
+    world.write_statuses = False
+    world.objects["servicel2statuses"] += [
+        l2_status("default/my-nginx", "worker-1"),
+        l2_status("traefik/traefik", "cp-2"),
+    ]
+
+
+on_wire(
+    "MLB611",
+    "elected node silent",
+    "cp-2",
+    answer(NGINX),
+    node_addresses=[own("cp-2", False), own("worker-1", True)],
+    severity="error",
+    says="nobody answers for",
+    also=("MLB601",),
+)
+on_wire("MLB611", "nodes answer", None, answer(NGINX, "cp-2"), node_addresses=[own("cp-2", True)])
+on_wire(
+    "MLB611",
+    "answers alone",
+    None,
+    answer(NGINX, alone=("cp-2",)),
+    node_addresses=[own("cp-2", False, answered_alone=True)],
+)
+on_wire(
+    "MLB604",
+    "another took over from a silent node",
+    None,
+    answer(NGINX, "worker-1"),
+    node_addresses=[own("cp-2", False), own("worker-1", True)],
+)
+on_wire(
+    "MLB612",
+    "status agrees",
+    "default/my-nginx",
+    answer(NGINX, "worker-1"),
+    change=status_names_worker_1,
+    says="0.15.3",
+)
+on_wire("MLB612", "status disagrees", None, answer(NGINX, "worker-1"))
+on_wire("MLB604", "status agrees with the LAN", None, answer(NGINX, "worker-1"), change=status_names_worker_1)
+on_wire("MLB510", "the LAN agrees with the status", None, answer(NGINX, "worker-1"), change=status_names_worker_1)
+
+
+@good("MLB511")
+def event_of_a_node_that_is_not_elected(world):
+    said = 'the interfaces specified by LB IP "192.168.7.201" doesn\'t exist in assigned node "worker-1" with protocol "layer2"'
+    world.add_event("Service", "default/my-nginx", "announceFailed", said)
 
 
 def on_ports(name: str, object: str | None, *results: tuple[str, str, int, str], says: str = "") -> None:

@@ -40,7 +40,7 @@ def pytest_report_header() -> str:
     core = TREE / "ansible_collections" / "kubernetes" / "core"
     if core.is_dir():
         return f"collections: {TREE}"
-    return f"collections: {TREE}, without kubernetes.core: make it with `python3 tests/tools/collections.py`"
+    return f"collections: {TREE}, without kubernetes.core: make it with `python3 tests/tools/collection_tree.py`"
 
 
 @pytest.fixture(scope="session")

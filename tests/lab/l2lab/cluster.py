@@ -155,7 +155,7 @@ def kind_env(settings: Settings, engine: Engine) -> dict[str, str]:
 def create_cluster(settings: Settings, engine: Engine, image: str, pulled: bool) -> None:
     config = RUN / "kind.json"  # JSON is YAML
     config.write_text(json.dumps(kind_config(settings, image, pulled), indent=1), encoding="utf-8")
-    KUBECONFIG.unlink(missing_ok=True)
+    KUBECONFIG.resolve().unlink(missing_ok=True)
     run(
         [BIN / "kind", "create", "cluster", "--config", config, "--kubeconfig", KUBECONFIG, "--retain"],
         env=kind_env(settings, engine),
@@ -322,7 +322,7 @@ def down(settings: Settings, engine: Engine, quiet: bool = False) -> None:
     if engine.exists("network", settings.network):
         engine.run("network", "rm", "-f" if engine.name == "podman" else "--force", settings.network, check=False)
     for file in (SHAPE, INVENTORY, ENV_SH, KUBECONFIG):
-        file.unlink(missing_ok=True)
+        file.resolve().unlink(missing_ok=True)
     if not quiet:
         say(
             f"The lab {settings.cluster} is down; what was built stays in {STATE.relative_to(ROOT) if STATE.is_relative_to(ROOT) else STATE}"

@@ -56,6 +56,7 @@ def play(api, omni, tmp_path, root):
             "ANSIBLE_COLLECTIONS_PATH": str(tree),
             "ANSIBLE_HOME": str(tmp_path / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "COLUMNS": "200",
             "K8S_AUTH_HOST": api.url,

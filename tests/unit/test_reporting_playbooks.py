@@ -37,6 +37,7 @@ def play(tmp_path, root):
             "ANSIBLE_COLLECTIONS_PATH": str(tree),
             "ANSIBLE_HOME": str(tmp_path / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_HOST_KEY_CHECKING": "false",
             "COLUMNS": width,

@@ -259,7 +259,9 @@ def test_a_borrowed_lab_shares_what_was_built_and_keeps_what_belongs_to_one_chec
     state.symlink_to(lender)
     borrowed.separate(state)
     assert not state.is_symlink() and (state / "venv").resolve() == lender / "venv"
-    assert sorted(os.listdir(state / "collections" / "ansible_collections")) == ["kubernetes"], "of this checkout: none yet"
+    assert sorted(os.listdir(state / "collections" / "ansible_collections")) == ["kubernetes"], (
+        "of this checkout: none yet"
+    )
     assert not (state / "log").exists()
     (state / "kubeconfig").write_text("x", encoding="utf-8")
     (state / "bin" / "kubectl").touch()

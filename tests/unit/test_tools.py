@@ -259,9 +259,8 @@ def test_a_borrowed_lab_shares_what_was_built_and_keeps_what_belongs_to_one_chec
     state.symlink_to(lender)
     borrowed.separate(state)
     assert not state.is_symlink() and (state / "venv").resolve() == lender / "venv"
-    assert sorted(os.listdir(state / "collections" / "ansible_collections")) == ["kubernetes"], (
-        "of this checkout: none yet"
-    )
+    collections = [path.name for path in (state / "collections" / "ansible_collections").iterdir()]
+    assert collections == ["kubernetes"], "its own collection is linked later"
     assert not (state / "log").exists()
     (state / "kubeconfig").write_text("x", encoding="utf-8")
     (state / "bin" / "kubectl").touch()
@@ -357,6 +356,7 @@ def test_every_environment_has_its_requirements_pinned():
     assert {path.stem for path in places.REQUIREMENTS.glob("*.txt")} == {*pyenvs.ENVIRONMENTS, *parts}
 
 
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names came with Python 3.10")
 def test_no_file_shadows_a_module_of_the_standard_library():
     here = [path for path in (places.ROOT / "tests").rglob("*.py") if path.stem in sys.stdlib_module_names]
     assert here == []

@@ -203,7 +203,7 @@ def vendored(module: GoModule, log: Path) -> tuple[Path, list[str | Path]]:
 
     Go refuses overlays of files in its module cache, hence the copy.
     """
-    folder = CACHE / "vendored" / module.folder
+    folder = (CACHE / "vendored").resolve() / module.folder  # Go knows files by their real names
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(module.source, folder)
     run(["go", "mod", "vendor"], log=log, env=go_env(), cwd=folder)

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: l2ops.metallb contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The lab's shape: LAB_WORKERS, LAB_CONTROL_PLANES, LAB_DUAL_STACK, LAB_SUBNET, LAB_IMAGES, LAB_ENGINE (docs/lab.md).
+# The lab's shape: LAB_WORKERS, LAB_CONTROL_PLANES, LAB_DUAL_STACK, LAB_SUBNET, LAB_METALLB, LAB_IMAGES, LAB_ENGINE (docs/lab.md).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix test-awx lab-talos lab-talos-down test-talos test-argocd test-report bench
+.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix test-awx lab-talos lab-talos-down test-talos test-argocd test-report test-metallb record bench
 PYTHON ?= python3
 LAB := $(PYTHON) tests/lab/lab.py
-export LAB_WORKERS LAB_CONTROL_PLANES LAB_DUAL_STACK LAB_SUBNET LAB_IMAGES LAB_ENGINE LAB_INSTALL LAB_CLUSTER LAB_TALOS_SUBNET LAB_TALOS_WORKERS
+export LAB_WORKERS LAB_CONTROL_PLANES LAB_DUAL_STACK LAB_SUBNET LAB_METALLB LAB_IMAGES LAB_ENGINE LAB_INSTALL LAB_CLUSTER LAB_TALOS_SUBNET LAB_TALOS_WORKERS
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,12 @@ test-report: ## the HTML report in headless Chromium: filter, keys, themes, a na
 
 test-argocd: ## a real Argo CD in the lab syncs what role gitops writes: waves, healing, a second sync
 	@$(PYTHON) tests/lab/argocd.py test
+
+test-metallb: ## faults, healthy variants and the election on the LAN with each version of MetalLB
+	@$(PYTHON) tests/lab/metallb.py test
+
+record: ## record snapshots of the lab with each version of MetalLB, for the unit tests
+	@$(PYTHON) tests/lab/metallb.py record
 
 bench: ## how fast core and sweep are, beside other tools: minutes; with the lab's speakers where it stands
 	@$(PYTHON) tests/bench/run.py

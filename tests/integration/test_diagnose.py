@@ -28,13 +28,12 @@ def test_the_healthy_lab_is_found_healthy_on_the_wire_too(playbook, tmp_path):
     assert status == 0 and "0 errors" in text, text
 
 
-def test_what_site_would_write_is_judged_over_the_running_cluster(playbook):
+def test_what_site_would_write_is_judged_over_the_running_cluster(playbook, live):
+    taken = live.address(201)
     judged = {"metallb_validate_variables": True, "metallb_validate_against": "cluster"}
     status, text = playbook("validate", **judged)
     assert status == 0 and "laid over the cluster judged." in text, text
-    status, text = playbook(
-        "validate", **judged, metallb_gateway=["192.168.7.201"], metallb_pool_addresses=["192.168.7.201/32"]
-    )
+    status, text = playbook("validate", **judged, metallb_gateway=[taken], metallb_pool_addresses=[f"{taken}/32"])
     assert status != 0 and "MLB302" in text and "MLB512" in text, (
         "over the gateway, and two services lose their addresses"
     )

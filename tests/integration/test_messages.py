@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 
 import pytest
@@ -38,28 +39,37 @@ def test_helm_that_is_not_there(playbook):
     assert "metallb_helm_binary" in said(text) and "/nowhere/helm" in said(text)
 
 
+def elsewhere(lan):
+    """A range of another network than the lab's."""
+    there = next(net for net in ("10.99.0", "172.31.99") if ipaddress.ip_address(f"{net}.10") not in lan)
+    return f"{there}.10-{there}.20"
+
+
 @pytest.mark.parametrize(
     ("addresses", "code"),
     [
-        (["not an address"], "MLB309"),
-        (["192.168.7.250-192.168.7.200"], "MLB309"),
-        (["10.99.0.10-10.99.0.20"], "MLB304"),
-        (["192.168.7.1-192.168.7.250"], "MLB301"),
+        (lambda _lan: "not an address", "MLB309"),
+        (lambda lan: f"{lan[250]}-{lan[200]}", "MLB309"),
+        (elsewhere, "MLB304"),
+        (lambda lan: f"{lan[1]}-{lan[250]}", "MLB301"),
     ],
 )
-def test_a_pool_that_would_break_something_is_refused_and_nothing_is_changed(playbook, kubectl, addresses, code):
+def test_a_pool_that_would_break_something_is_refused_and_nothing_is_changed(playbook, kubectl, live, addresses, code):
     before = kubectl("-n", "metallb-system", "get", "ipaddresspools", "-o", "jsonpath={.items[*].spec}")
-    status, text = playbook("site", "--tags", "metallb_config", metallb_pool_addresses=addresses)
+    status, text = playbook(
+        "site", "--tags", "metallb_config", metallb_pool_addresses=[addresses(live.settings.subnet)]
+    )
     assert status != 0
     assert code in said(text) and "Nothing was changed" in said(text)
     assert kubectl("-n", "metallb-system", "get", "ipaddresspools", "-o", "jsonpath={.items[*].spec}") == before
 
 
-def test_an_address_outside_the_pools_is_named(playbook):
-    services = [{"name": "default/my-nginx", "address": "192.168.7.199", "port": 80}]
+def test_an_address_outside_the_pools_is_named(playbook, live):
+    outside = live.address(199)
+    services = [{"name": "default/my-nginx", "address": outside, "port": 80}]
     status, text = playbook("verify", metallb_verify_services=services)
     assert status != 0
-    assert "expected 192.168.7.199" in said(text)
+    assert f"expected {outside}" in said(text)
 
 
 def test_a_user_without_rights_reads_which_rule_is_missing(playbook, kubectl, tmp_path):

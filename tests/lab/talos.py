@@ -14,6 +14,8 @@ from pathlib import Path
 os.environ["LAB_CLUSTER"] = "talos"
 for name, value in (("LAB_SUBNET", "192.168.17.0/24"), ("LAB_WORKERS", "1")):
     os.environ[name] = os.environ.get(f"LAB_TALOS_{name[4:]}", "").strip() or value
+# It has IPv4 only, and the images of one version of MetalLB.
+os.environ.update(LAB_DUAL_STACK="0", LAB_METALLB="")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from l2lab import cluster, drive, host, talos, ui  # noqa: E402

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    # Not this folder itself: its collections.py would hide the standard library's.
     sys.path[0] += "/lib"
 
 import argparse

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 
-# Not this folder itself: its collections.py would hide the standard library's.
 sys.path[0] += "/lib"
 
 import argparse

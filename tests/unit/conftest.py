@@ -40,7 +40,16 @@ def pytest_report_header() -> str:
     core = TREE / "ansible_collections" / "kubernetes" / "core"
     if core.is_dir():
         return f"collections: {TREE}"
-    return f"collections: {TREE}, without kubernetes.core: make it with `python3 tests/tools/collections.py`"
+    return f"collections: {TREE}, without kubernetes.core: make it with `python3 tests/tools/collection_tree.py`"
+
+
+# The slowest files: each test runs ansible-playbook, or looks at thousands of clusters.
+FIRST = ("test_nodes_role", "test_reporting_playbooks", "test_odd_objects")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones begin first: several workers then end together."""
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session")

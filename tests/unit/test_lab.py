@@ -20,20 +20,20 @@ if not LAB.is_dir():
 if str(LAB) not in sys.path:
     sys.path.insert(0, str(LAB))
 
-from l2lab import cluster, host  # noqa: E402
-from l2lab.settings import EXCLUDE_LABEL, Settings  # noqa: E402
+from l2lab import build, cluster, host, metallb  # noqa: E402
+from l2lab.settings import EXCLUDE_LABEL, METALLB, METALLB_VERSIONS, Settings  # noqa: E402
 from l2lab.ui import LabError  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch):
-    for name in ("WORKERS", "CONTROL_PLANES", "DUAL_STACK", "SUBNET", "IMAGES", "ENGINE", "INSTALL"):
+    for name in ("WORKERS", "CONTROL_PLANES", "DUAL_STACK", "SUBNET", "IMAGES", "ENGINE", "INSTALL", "METALLB"):
         monkeypatch.delenv(f"LAB_{name}", raising=False)
 
 
 def test_without_variables_it_is_the_source_documents_world():
     lab = Settings()
-    assert lab.pool == ["192.168.7.200-192.168.7.250"]
+    assert lab.pool == ["192.168.7.200-192.168.7.250", "fd00:192:168:7::200-fd00:192:168:7::250"]
     assert {name: one["address"] for name, one in lab.services.items()} == {
         "traefik/traefik": "192.168.7.203",
         "default/my-nginx": "192.168.7.201",
@@ -46,7 +46,6 @@ def test_without_variables_it_is_the_source_documents_world():
 
 def test_everything_follows_the_subnet(monkeypatch):
     monkeypatch.setenv("LAB_SUBNET", "10.77.0.0/24")
-    monkeypatch.setenv("LAB_DUAL_STACK", "1")
     monkeypatch.setenv("LAB_CONTROL_PLANES", "3")
     lab = Settings()
     assert lab.pool == ["10.77.0.200-10.77.0.250", "fd00:10:77::200-fd00:10:77::250"]
@@ -54,6 +53,13 @@ def test_everything_follows_the_subnet(monkeypatch):
     config = cluster.kind_config(lab, "image", pulled=False)
     assert config["networking"]["ipFamily"] == "dual"
     assert [one["role"] for one in config["nodes"]].count("control-plane") == 3
+
+
+def test_a_lab_of_ipv4_only(monkeypatch):
+    monkeypatch.setenv("LAB_DUAL_STACK", "0")
+    lab = Settings()
+    assert lab.pool == ["192.168.7.200-192.168.7.250"]
+    assert cluster.kind_config(lab, "image", pulled=False)["networking"]["ipFamily"] == "ipv4"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +71,7 @@ def test_everything_follows_the_subnet(monkeypatch):
         ("LAB_WORKERS", "many", "whole number"),
         ("LAB_WORKERS", "10", "from 0 to 9"),
         ("LAB_ENGINE", "lxc", "podman, docker"),
+        ("LAB_METALLB", "0.16.2", "v0.15.3, v0.14.9, v0.16.1, v0.16.2"),
     ],
 )
 def test_nonsense_is_refused_with_what_would_do(monkeypatch, name, text, says):
@@ -72,6 +79,20 @@ def test_nonsense_is_refused_with_what_would_do(monkeypatch, name, text, says):
     with pytest.raises(LabError, match=says) as said:
         Settings()
     assert name in str(said.value)
+
+
+def test_every_version_of_metallb_has_its_module_and_the_default_one_comes_last(monkeypatch):
+    assert Settings().metallb == METALLB == metallb.versions([])[-1]
+    assert sorted(metallb.versions([])) == sorted(METALLB_VERSIONS) == sorted({METALLB, *build.OTHER_METALLB})
+    for version, module in build.OTHER_METALLB.items():
+        assert f"go.universe.tf/metallb {version}" in (module.source / "go.mod").read_text(encoding="utf-8")
+        assert all((module.source / ours).is_file() for _theirs, ours in module.overlay)
+        assert module.target != build.BIN, "the default version's programs stay as they are"
+    assert metallb.versions(["v0.15.3", "v0.14.9"]) == ["v0.14.9", "v0.15.3"]
+    with pytest.raises(LabError, match=r"no MetalLB 0\.16\.2; it has v0\.14\.9"):
+        metallb.versions(["0.16.2"])
+    monkeypatch.setenv("LAB_METALLB", "v0.16.2")
+    assert Settings().metallb == "v0.16.2" and Settings().shape() == Settings(metallb=METALLB).shape(), "the same lab"
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ def settings(monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("LAB_SUBNET", "192.168.17.0/24")
     monkeypatch.setenv("LAB_WORKERS", "1")
+    monkeypatch.setenv("LAB_DUAL_STACK", "0")
     return Settings()
 
 

@@ -43,7 +43,7 @@ def play(api, omni, tmp_path, root):
     """play("--check", variable=value) -> exit status, and all that it said in one line."""
     tree = root / ".lab" / "collections"
     if not (tree / "ansible_collections" / "kubernetes" / "core").exists():
-        pytest.skip("no kubernetes.core here: python3 tests/tools/collections.py")
+        pytest.skip("no kubernetes.core here: python3 tests/tools/collection_tree.py")
     (tmp_path / "play.json").write_text(json.dumps(PLAY), encoding="utf-8")
 
     def run(*arguments, **variables):
@@ -56,6 +56,7 @@ def play(api, omni, tmp_path, root):
             "ANSIBLE_COLLECTIONS_PATH": str(tree),
             "ANSIBLE_HOME": str(tmp_path / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "COLUMNS": "200",
             "K8S_AUTH_HOST": api.url,

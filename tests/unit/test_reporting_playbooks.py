@@ -26,7 +26,7 @@ def play(tmp_path, root):
     """play("diagnose", inventory=…, variable=value) in a folder of its own: exit status and all that it said."""
     tree = root / ".lab" / "collections"
     if not (tree / "ansible_collections" / "kubernetes" / "core").exists():
-        pytest.skip("no kubernetes.core here: python3 tests/tools/collections.py")
+        pytest.skip("no kubernetes.core here: python3 tests/tools/collection_tree.py")
 
     def run(name, inventory=None, width="120", **variables):
         kept = {
@@ -37,6 +37,7 @@ def play(tmp_path, root):
             "ANSIBLE_COLLECTIONS_PATH": str(tree),
             "ANSIBLE_HOME": str(tmp_path / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_HOST_KEY_CHECKING": "false",
             "COLUMNS": width,

@@ -20,7 +20,7 @@ if not LIB.is_dir():
 if str(LIB) not in sys.path:
     sys.path.insert(0, str(LIB))
 
-from l2tools import artifact, checkout, places, pyenvs, report, sanity, tree, ui  # noqa: E402
+from l2tools import artifact, borrowed, checkout, places, pyenvs, report, sanity, tree, ui  # noqa: E402
 
 
 def script(path, text):
@@ -250,6 +250,27 @@ def test_the_link_to_the_checkout(monkeypatch, tmp_path):
         tree.link()
 
 
+def test_a_borrowed_lab_shares_what_was_built_and_keeps_what_belongs_to_one_checkout(tmp_path):
+    lender, state = tmp_path / "main" / ".lab", tmp_path / "other" / ".lab"
+    for name in ("venv/main", "log", borrowed.KUBERNETES):
+        (lender / name).mkdir(parents=True)
+    (lender / "collections" / "ansible_collections" / "l2ops").mkdir()
+    state.parent.mkdir()
+    state.symlink_to(lender)
+    borrowed.separate(state)
+    assert not state.is_symlink() and (state / "venv").resolve() == lender / "venv"
+    collections = [path.name for path in (state / "collections" / "ansible_collections").iterdir()]
+    assert collections == ["kubernetes"], "its own collection is linked later"
+    assert not (state / "log").exists()
+    (state / "kubeconfig").write_text("x", encoding="utf-8")
+    (state / "bin" / "kubectl").touch()
+    assert (lender / "kubeconfig").read_text() == "x" and (lender / "bin" / "kubectl").exists(), "the lab is shared"
+    borrowed.separate(state)
+    assert (state / "venv").resolve() == lender / "venv"
+    borrowed.separate(lender)
+    assert (lender / "log").is_dir(), "a folder stays as it is"
+
+
 # --- environments
 
 
@@ -335,8 +356,14 @@ def test_every_environment_has_its_requirements_pinned():
     assert {path.stem for path in places.REQUIREMENTS.glob("*.txt")} == {*pyenvs.ENVIRONMENTS, *parts}
 
 
-def test_the_programs_run_although_one_is_named_as_a_standard_module():
-    for name in ("collections", "pyenv", "check"):
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names came with Python 3.10")
+def test_no_file_shadows_a_module_of_the_standard_library():
+    here = [path for path in (places.ROOT / "tests").rglob("*.py") if path.stem in sys.stdlib_module_names]
+    assert here == []
+
+
+def test_the_programs_run():
+    for name in ("collection_tree", "pyenv", "check"):
         command = [sys.executable, LIB.parent / f"{name}.py", "--help"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and ".lab" in done.stdout, done.stderr

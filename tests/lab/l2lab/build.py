@@ -78,6 +78,13 @@ class GoModule:
     stamps: tuple[str, ...] = ()
     usual: str = ""
     tags: str = ""
+    # The folder within .lab/bin; and files of dependencies (path within vendor) that one of the module's own files stands for.
+    into: str = ""
+    overlay: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def target(self) -> Path:
+        return BIN / self.into
 
     @property
     def source(self) -> Path:
@@ -85,6 +92,7 @@ class GoModule:
 
 
 _K8S = "k8s.io/kubernetes"
+_METALLB = {"controller": "go.universe.tf/metallb/controller", "speaker": "go.universe.tf/metallb/speaker"}
 GO_MODULES = (
     GoModule("kind", {"kind": "sigs.k8s.io/kind"}, usual="20 s"),
     GoModule("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, usual="25 s"),
@@ -106,11 +114,7 @@ GO_MODULES = (
         ),
         "6 min",
     ),
-    GoModule(
-        "metallb",
-        {"controller": "go.universe.tf/metallb/controller", "speaker": "go.universe.tf/metallb/speaker"},
-        usual="90 s",
-    ),
+    GoModule("metallb", _METALLB, usual="90 s"),
     GoModule("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, usual="60 s"),
     GoModule(
         "talosctl",
@@ -119,6 +123,22 @@ GO_MODULES = (
         "3 min",
     ),
 )
+# MetalLB's other versions, made when the lab is to run them (LAB_METALLB). v0.16.2 asks for frr-k8s v0.0.27, which not every Go module
+# proxy serves; v0.0.26 lacks one type, which only this file of BGP's uses.
+OTHER_METALLB = {
+    version: GoModule(
+        f"metallb-{version.lstrip('v')}",
+        _METALLB,
+        usual="3 min",
+        into=f"metallb-{version.lstrip('v')}",
+        overlay=overlay,
+    )
+    for version, overlay in (
+        ("v0.14.9", ()),
+        ("v0.16.1", ()),
+        ("v0.16.2", (("go.universe.tf/metallb/internal/bgp/frrk8s/frrk8s.go", "frrk8s.go.txt"),)),
+    )
+}
 # What a lab with pulled images still needs on this side.
 CLIENT_PROGRAMS = ("kind", "kubectl", "helm", "talosctl")
 
@@ -174,54 +194,81 @@ def go_version() -> str:
 
 
 def module_key(module: GoModule, version: str) -> str:
-    tags = [module.tags] if module.tags else []
-    return digest(version, module.source, module.programs, module.stamps, go_env()["GOFLAGS"], *tags)
+    more = [part for part in (module.tags, module.overlay) if part]
+    return digest(version, module.source, module.programs, module.stamps, go_env()["GOFLAGS"], *more)
+
+
+def vendored(module: GoModule, log: Path) -> tuple[Path, list[str | Path]]:
+    """A copy of the module with its dependencies, and the flags that put our files in the place of theirs.
+
+    Go refuses overlays of files in its module cache, hence the copy.
+    """
+    folder = (CACHE / "vendored").resolve() / module.folder  # Go knows files by their real names
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(module.source, folder)
+    run(["go", "mod", "vendor"], log=log, env=go_env(), cwd=folder)
+    replaced = {}
+    for theirs, ours in module.overlay:
+        if not (folder / "vendor" / theirs).is_file():
+            raise LabError(f"The overlay of {module.folder} names {theirs}, which its dependencies do not have.")
+        replaced[str(folder / "vendor" / theirs)] = str(folder / ours)
+    overlay = folder / "overlay.json"
+    overlay.write_text(json.dumps({"Replace": replaced}), encoding="utf-8")
+    return folder, ["-mod=vendor", "-overlay", overlay]
 
 
 def build_go(module: GoModule, version: str) -> str:
     """Build one module's programs into .lab/bin; returns their key."""
     key = module_key(module, version)
-    if stands(f"go-{module.folder}", key, (BIN / p for p in module.programs)):
+    if stands(f"go-{module.folder}", key, (module.target / p for p in module.programs)):
         return key
-    BIN.mkdir(parents=True, exist_ok=True)
+    module.target.mkdir(parents=True, exist_ok=True)
     flags = "-s -w " + " ".join(f"-X {s}" for s in module.stamps)
     log = LOGS / f"go-{module.folder}.log"
     with stage(f"Building {', '.join(module.programs)} from Go module {module.folder}", module.usual):
         named = {
             program: package for program, package in module.programs.items() if package.rsplit("/", 1)[-1] == program
         }
+        folder, more = vendored(module, log) if module.overlay else (module.source, [])
+        command = ["go", "build", *more, "-tags", module.tags, "-ldflags", flags, "-o"]
         if named:
-            run(
-                ["go", "build", "-tags", module.tags, "-ldflags", flags, "-o", f"{BIN}/", *named.values()],
-                log=log,
-                env=go_env(),
-                cwd=module.source,
-            )
+            run([*command, f"{module.target}/", *named.values()], log=log, env=go_env(), cwd=folder)
         for program in module.programs.keys() - named.keys():
-            run(
-                ["go", "build", "-tags", module.tags, "-ldflags", flags, "-o", BIN / program, module.programs[program]],
-                log=log,
-                env=go_env(),
-                cwd=module.source,
-            )
+            run([*command, module.target / program, module.programs[program]], log=log, env=go_env(), cwd=folder)
     stamp(f"go-{module.folder}", key)
     return key
 
 
-def metallb_chart() -> Path:
+def metallb_images(version: str) -> Path:
+    """An archive of the images of one of MetalLB's other versions, for nodes that have those of the default one already."""
+    module = OTHER_METALLB[version]
+    key = digest(build_go(module, go_version()), inspect.getsource(OciArchive))
+    archive = CACHE / f"{module.folder}.tar"
+    if not stands(f"images-{module.folder}", key, [archive]):
+        images = OciArchive(archive)
+        for name in module.programs:
+            images.image(f"quay.io/metallb/{name}:{version}", {f"/{name}": module.target / name}, [f"/{name}"])
+        images.close()
+        stamp(f"images-{module.folder}", key)
+    return archive
+
+
+def metallb_chart(version: str = METALLB) -> Path:
     """The chart as the MetalLB module carries it, unchanged."""
-    source = LAB_SOURCE / "go" / "metallb"
+    name = "metallb" if version == METALLB else OTHER_METALLB[version].folder
+    source = LAB_SOURCE / "go" / name
     folder = run(
         ["go", "list", "-m", "-f", "{{.Dir}}", "go.universe.tf/metallb"], env=go_env(), cwd=source
     ).stdout.strip()
-    chart = CACHE / "charts" / "metallb"
-    key = digest(METALLB, Path(folder) / "charts" / "metallb")
-    if not stands("chart", key, [chart / "Chart.yaml"]):
+    chart = CACHE / "charts" / name
+    product = "chart" if version == METALLB else f"chart-{name}"
+    key = digest(version, Path(folder) / "charts" / "metallb")
+    if not stands(product, key, [chart / "Chart.yaml"]):
         shutil.rmtree(chart, ignore_errors=True)
         shutil.copytree(Path(folder) / "charts" / "metallb", chart)
         for path in [chart, *chart.rglob("*")]:  # the module cache is read-only
             path.chmod(0o755 if path.is_dir() else 0o644)
-        stamp("chart", key)
+        stamp(product, key)
     return chart
 
 

@@ -71,7 +71,7 @@ def up(settings: Settings, engine: Engine) -> None:
         build.client_programs()
         images, chart = build.Images(PUBLISHED_NODE_IMAGE, pulled_client(engine)), None
     else:
-        images, chart = build.build_images(engine), build.metallb_chart()
+        images, chart = build.build_images(engine), build.metallb_chart(settings.metallb)
     shape = {**settings.shape(), "node_image": images.node, "client_image": images.client}
     if SHAPE.exists() and json.loads(SHAPE.read_text(encoding="utf-8")) == shape and answers():
         say(f"The lab is up already: cluster {settings.cluster}, {len(settings.node_names)} nodes")
@@ -86,7 +86,25 @@ def up(settings: Settings, engine: Engine) -> None:
             create_cluster(settings, engine, images.node, pulled)
         SHAPE.write_text(json.dumps(shape, indent=1), encoding="utf-8")
     start_client(settings, engine, images.client)
+    if not pulled and settings.metallb != METALLB:
+        load_metallb(settings, engine)
     write_files(settings, engine, chart)
+
+
+def load_metallb(settings: Settings, engine: Engine) -> None:
+    """The images of one of MetalLB's other versions, into the nodes of a lab that stands."""
+    archive = build.metallb_images(settings.metallb)
+    key = build.digest(archive)
+    mark = f"/kind/{archive.stem}"
+    without = [
+        node for node in settings.node_names if engine.execute(node, "cat", mark, check=False).stdout.strip() != key
+    ]
+    if without:
+        with stage(f"Loading the images of MetalLB {settings.metallb} into {len(without)} nodes", "10 s"):
+            for node in without:
+                engine.run("cp", archive, f"{node}:/kind/metallb.tar")
+                load = f"ctr -n k8s.io images import /kind/metallb.tar && rm /kind/metallb.tar && echo {key} > {mark}"
+                engine.execute(node, "sh", "-ec", load)
 
 
 def pulled_client(engine: Engine) -> str:
@@ -155,7 +173,7 @@ def kind_env(settings: Settings, engine: Engine) -> dict[str, str]:
 def create_cluster(settings: Settings, engine: Engine, image: str, pulled: bool) -> None:
     config = RUN / "kind.json"  # JSON is YAML
     config.write_text(json.dumps(kind_config(settings, image, pulled), indent=1), encoding="utf-8")
-    KUBECONFIG.unlink(missing_ok=True)
+    KUBECONFIG.resolve().unlink(missing_ok=True)
     run(
         [BIN / "kind", "create", "cluster", "--config", config, "--kubeconfig", KUBECONFIG, "--retain"],
         env=kind_env(settings, engine),
@@ -243,7 +261,7 @@ def write_files(
         "metallb_kubeconfig": str(KUBECONFIG),
         "metallb_context": context or f"kind-{settings.cluster}",
         "metallb_helm_binary": str(BIN / "helm"),
-        "metallb_version": METALLB.lstrip("v"),
+        "metallb_version": settings.metallb.lstrip("v"),
         "metallb_pool_addresses": settings.pool,
         "metallb_interfaces": ["eth0"],
         "metallb_gateway": [settings.gateway],
@@ -301,6 +319,7 @@ def exported(settings: Settings, engine: Engine) -> dict[str, str]:
         # Whether Molecule's scenario default is to make kind's lab, and reset.yml its services.
         "L2OPS_LAB": "0" if settings.cluster == TALOS_CLUSTER else "1",
         "LAB_CLUSTER": settings.cluster,
+        "LAB_METALLB": settings.metallb,
         **{
             f"LAB_{name.upper()}": str(int(value) if isinstance(value, bool) else value)
             for name, value in settings.shape().items()
@@ -322,7 +341,7 @@ def down(settings: Settings, engine: Engine, quiet: bool = False) -> None:
     if engine.exists("network", settings.network):
         engine.run("network", "rm", "-f" if engine.name == "podman" else "--force", settings.network, check=False)
     for file in (SHAPE, INVENTORY, ENV_SH, KUBECONFIG):
-        file.unlink(missing_ok=True)
+        file.resolve().unlink(missing_ok=True)
     if not quiet:
         say(
             f"The lab {settings.cluster} is down; what was built stays in {STATE.relative_to(ROOT) if STATE.is_relative_to(ROOT) else STATE}"

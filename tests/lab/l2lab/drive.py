@@ -31,7 +31,7 @@ class Environment:
     def _make(self) -> None:
         try:
             run(["python3", TOOLS / "pyenv.py", *self._names], log=LOGS / "pyenv.log")
-            run(["python3", TOOLS / "collections.py"], log=LOGS / "collections.log")
+            run(["python3", TOOLS / "collection_tree.py"], log=LOGS / "collection-tree.log")
         except LabError as why:
             self._failure = why
 

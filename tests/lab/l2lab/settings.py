@@ -26,6 +26,7 @@ KUBERNETES = "v1.34.2"
 ETCD = "3.6.5-0"
 PAUSE = "3.10.1"
 METALLB = "v0.15.3"
+METALLB_VERSIONS = (METALLB, "v0.14.9", "v0.16.1", "v0.16.2")
 AGNHOST = "2.57"
 TALOS = "v1.12.0"
 # The name kind v0.30.0 asks for when there is more than one control plane.
@@ -67,9 +68,10 @@ class Settings:
     cluster: str = CLUSTER
     workers: int = field(default_factory=lambda: _number("LAB_WORKERS", 3, 0, 9))
     control_planes: int = field(default_factory=lambda: _number("LAB_CONTROL_PLANES", 1, 1, 5))
-    dual_stack: bool = field(default_factory=lambda: _choice("LAB_DUAL_STACK", "0", "1") == "1")
+    dual_stack: bool = field(default_factory=lambda: _choice("LAB_DUAL_STACK", "1", "0") == "1")
     images: str = field(default_factory=lambda: _choice("LAB_IMAGES", "auto", "build", "pull"))
     engine: str = field(default_factory=lambda: _choice("LAB_ENGINE", "auto", "podman", "docker"))
+    metallb: str = field(default_factory=lambda: _choice("LAB_METALLB", *METALLB_VERSIONS))
     install: bool = field(default_factory=lambda: _choice("LAB_INSTALL", "1", "0") == "1")
     subnet: ipaddress.IPv4Network = field(default_factory=_subnet)
 

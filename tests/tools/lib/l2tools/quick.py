@@ -76,7 +76,10 @@ def lint(report: Report, fresh: bool = False) -> None:
 
 
 def unit(report: Report, name: str = "main", title: str = "unit") -> None:
-    """Plain pytest. Tests of waiting sleep, so more of them run side by side than there are processors."""
+    """Plain pytest. Tests of waiting sleep, so more of them run side by side than there are processors.
+
+    Workers get few tests at a time: the slow ones, which come first, are spread over all of them.
+    """
     programs = pyenvs.ensure(name)
     tree.ensure()
     tests = ROOT / "tests" / "unit"
@@ -86,7 +89,16 @@ def unit(report: Report, name: str = "main", title: str = "unit") -> None:
     env = environment()
     env["PATH"] = os.pathsep.join((str(programs), env["PATH"]))
     workers = str(min(8, 2 * (os.cpu_count() or 2)))
-    command: list[str | Path] = [programs / "python", "-m", "pytest", "-q", "-n", workers, "--color=no"]
+    command: list[str | Path] = [
+        programs / "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        workers,
+        "--maxschedchunk=2",
+        "--color=no",
+    ]
     # Of its own per environment: bytecode and results of several versions do not get into each other's way.
     command += ["-o", f"cache_dir={STATE / 'pytest' / name}", tests]
     env["PYTHONPYCACHEPREFIX"] = str(STATE / "pycache" / name)

@@ -38,8 +38,7 @@ if __name__ == "__main__":
 # The names under which the ansible-core versions of the matrix look for it.
 GET_PIP_VERSIONS = ("20_3_4", "21_3_1", "23_1_2", "24_2", "25_2", "25_3", "26_0")
 # Programs of the checkout that no artifact holds. ansible-test's rules are for a collection's content: it refuses several
-# documents in a YAML file, as Kubernetes manifests have, a shebang, and tabs, also in the text of a Go program. And its newer
-# pylint takes tests/tools/collections.py for the standard library's module, and crashes.
+# documents in a YAML file, as Kubernetes manifests have, a shebang, and tabs, also in the text of a Go program.
 NOT_CONTENT = ("tests/bench/", "tests/lab/", "tests/tools/")
 # Fewer sanity tests than this means that it looked at next to nothing.
 FEWEST = 15

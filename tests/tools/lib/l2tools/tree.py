@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from . import borrowed
 from .places import LOGS, NAME, NAMESPACE, REQUIREMENTS, ROOT, STATE
 from .ui import ToolError, alone, run, say, tail
 
@@ -27,6 +28,7 @@ KUBERNETES_CORE_VERSION = "6.6.0"
 
 def link() -> None:
     """The checkout under the name by which Ansible and Python import it."""
+    borrowed.separate(STATE)
     if CHECKOUT.is_symlink() and os.path.realpath(CHECKOUT) == str(ROOT):
         return
     if CHECKOUT.exists() and not CHECKOUT.is_symlink():
@@ -91,6 +93,7 @@ def _pip(command: list[str]) -> list[str]:
 
 def ensure() -> Path:
     """Make the tree unless it is there; returns what belongs in ANSIBLE_COLLECTIONS_PATH."""
+    borrowed.separate(STATE)
     with alone(TREE / ".lock", "collection tree"):
         link()
         kubernetes_core()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 
-# Not this folder itself: this very file would hide the standard library's module of its name.
 sys.path[0] += "/lib"
 
 import argparse
@@ -23,7 +22,7 @@ def main() -> int:
     try:
         say(f"collection tree is ready: ANSIBLE_COLLECTIONS_PATH={tree.ensure()}")
     except ToolError as why:
-        print(f"\ncollections: {why}", file=sys.stderr)
+        print(f"\ncollection_tree: {why}", file=sys.stderr)
         return 1
     return 0
 

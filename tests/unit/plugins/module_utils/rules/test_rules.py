@@ -901,12 +901,12 @@ def file_fault(code, line=3):
     return FileFault(code, Ref("IPAddressPool", HOME, "main-pool"), "it is wrong", "Set it right.", "pool.yml", line)
 
 
-@bad("MLB410", f"{HOME}/main-pool", says="it is wrong")
+@bad("MLB412", f"{HOME}/main-pool", says="it is wrong")
 def value_of_a_wrong_type(world):
-    world.faults = (file_fault("MLB410"),)
+    world.faults = (file_fault("MLB412"),)
 
 
-@good("MLB410")
+@good("MLB412")
 def only_a_key_given_twice(world):
     world.faults = (file_fault("MLB706"),)
 
@@ -1674,7 +1674,7 @@ def key_given_twice(world):
 
 @good("MLB706")
 def only_a_value_of_a_wrong_type(world):
-    world.faults = (file_fault("MLB410"),)
+    world.faults = (file_fault("MLB412"),)
 
 
 @bad("MLB707", f"{HOME}/main-pool", says="it is wrong")

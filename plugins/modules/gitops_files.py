@@ -357,6 +357,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS as JUDGING
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import judged, options_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import listed, spread
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.repository import combined
 from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.manifests import ManifestError, read_repository
 from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.ownership import decide
 from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.render import render
@@ -540,9 +541,16 @@ def judgement(module, params, top, wishes, changes):
         found = read_repository(os.path.join(top, around) if top else "", texts, wishes.metallb.namespace, yaml)
     except (OptionError, ManifestError) as error:
         fail(module, str(error))
-    base = written(found.objects, found.sources, found.settings, wishes.metallb.namespace, found.plan)
-    _context, verdict = judged(lambda: base, options, 0)
-    for note in (*notes, *verdict.notes, *found.notes):
+    ours = {
+        os.path.abspath(os.path.join(top or "", around if top else "", name)).replace(os.sep, "/") for name in texts
+    }
+    concerned = [one for one in found.clusters if one.paths & ours] or found.clusters
+    verdicts = []
+    for one in concerned:
+        base = written(one.objects, one.sources, one.settings, one.namespace, one.plan, one.faults)
+        verdicts.append((one.name, judged(lambda base=base: base, options, 0)[1]))
+    verdict = combined(verdicts)
+    for note in (*notes, *verdict.notes, *found.told):
         module.warn(note)
     return verdict
 

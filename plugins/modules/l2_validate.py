@@ -41,12 +41,32 @@ options:
     description:
       - Files and folders with manifests, in YAML (several documents per file) or JSON. IPAddressPools, L2Advertisements,
         BGPAdvertisements, BGPPeers and Services are judged; other kinds are passed over.
-      - Helm values of MetalLB are heeded, too, in a values file, an Argo CD Application or a Flux HelmRelease.
+      - A file of a folder that is not a manifest is left out, and RV(judged.notes) says how many and why. Only a file that is named itself
+        ends the run.
+      - Kustomize's resources, components, patches, replacements and namespaces, Flux' C(postBuild) and C(targetNamespace), and Argo CD's
+        destinations are applied before anything is judged. Where the files describe several clusters, each gets its own verdict
+        (RV(clusters)).
+      - Helm values of MetalLB are honored, too, in a values file, an Argo CD Application or ApplicationSet, a Flux HelmRelease, a HelmChart
+        of k3s, or C(helmCharts) of Kustomize, and so are Services that values of other charts ask MetalLB for.
       - So is the order in which Argo CD (sync waves) or Flux (C(dependsOn)) apply them (MLB7xx). Give the whole repository for that,
         with Applications and Kustomizations.
       - Findings about these objects carry RV(findings[].file) and RV(findings[].line).
     type: list
     elements: path
+    default: []
+  exclude:
+    description:
+      - Files and folders below O(manifests) that are left out, as patterns like those of C(.gitignore), relative to the folder. A file
+        C(.l2opsignore) in the folder has more of them, one a line.
+    type: list
+    elements: str
+    default: []
+  clusters:
+    description:
+      - Folders below O(manifests) of which each is one cluster. Needed only where that cannot be told from the files; what lies in none of
+        them, and is applied by none of them, is judged apart.
+    type: list
+    elements: str
     default: []
   pools:
     description:
@@ -231,6 +251,10 @@ findings:
       description: Codes of other findings of this run whose consequence this is.
       type: list
       elements: str
+    cluster:
+      description: The cluster, where the files describe several; several names where it is the same in all of them.
+      returned: when the files describe several clusters
+      type: str
     field:
       description: The field of the object, such as V(spec.addresses[1]).
       returned: when one is to blame
@@ -298,6 +322,7 @@ worst:
   description:
     - The worst of it, V(error), V(warning) or V(none), which O(fail_on) is compared with. For those who let it fail V(never) and
       judge by themselves.
+    - V(unknown) also where files were given and nothing in them could be judged; then RV(unknown) has C(manifests) with the reason.
   returned: unless it could not look
   type: str
   sample: error
@@ -319,7 +344,9 @@ api_error:
     kind_of_failure: unreachable
     status: 0
 failure_kind:
-  description: V(findings) when O(fail_on) made it fail, V(unknown) when O(unknown) did, V(execution) when nothing could be read at all.
+  description:
+    - V(findings) when O(fail_on) made it fail, V(unknown) when O(unknown) did, also where files were given and nothing in them could be
+      judged, V(execution) when nothing could be read at all.
   returned: failure
   type: str
   sample: findings
@@ -339,11 +366,54 @@ judged:
       description: Objects that were given, as C(kind namespace/name).
       type: list
       elements: str
+    notes:
+      description: Remarks about the files, such as how many were left out and why.
+      type: list
+      elements: str
+    unread:
+      description: Files that mention metallb and were not read.
+      type: list
+      elements: str
   sample:
     against: cluster
     files: []
     written: []
+    notes: []
+    unread: []
+clusters:
+  description: One row for each cluster that the files describe; one row without a name where there is only one.
+  returned: unless it could not look
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the folder or destination.
+      type: str
+    worst:
+      description: V(error), V(warning) or V(none).
+      type: str
+    errors:
+      description: Number of errors.
+      type: int
+    warnings:
+      description: Number of warnings.
+      type: int
+    infos:
+      description: Number of other findings.
+      type: int
+    verdict:
+      description: The most important of it in one line.
+      type: str
+  sample:
+    - name: east
+      worst: none
+      errors: 0
+      warnings: 0
+      infos: 0
+      verdict: Nothing is wrong.
 """
+
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS, judged, options_of
@@ -354,7 +424,18 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.conclusion
     unknown_kinds,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import listed, spread
-from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.manifests import ManifestError, Manifests, read
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.repository import (
+    capped,
+    combined,
+    headline,
+    overview,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.manifests import (
+    ManifestError,
+    Manifests,
+    Reading,
+    read,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.options import (
@@ -401,10 +482,10 @@ def fail(module, msg):
     module.fail_json(msg=msg, failure_kind="execution", changed=False)
 
 
-def given(module, namespace):
-    """Objects that the user wrote, out of files and options."""
+def read_files(module):
+    """What the files describe, by cluster; one empty cluster without files."""
     params = module.params
-    found = Manifests()
+    found = Reading(clusters=[Manifests(namespace=params["namespace"] or DEFAULT_NAMESPACE)])
     if params["manifests"]:
         if yaml is None:
             module.fail_json(
@@ -413,9 +494,28 @@ def given(module, namespace):
                 failure_kind="execution",
             )
         try:
-            found = read(params["manifests"], namespace, yaml)
+            found = read(params["manifests"], params["namespace"], yaml, params["exclude"], params["clusters"])
         except ManifestError as error:
             fail(module, f"manifests: {error}")
+    return found
+
+
+def one_cluster(module, reading):
+    """What is laid over a cluster or a snapshot must be of one cluster."""
+    several = [one for one in reading.clusters if one.worst == "error"]
+    if len(several) > 1:
+        names = ", ".join(one.name for one in several)
+        fail(
+            module,
+            f"manifests: the files describe {len(several)} clusters ({names}). Give the folder of one of them, or leave the others "
+            "out with exclude (metallb_validate_exclude).",
+        )
+    return reading.clusters[0]
+
+
+def given(module, found, namespace):
+    """Objects that the user wrote, out of files of one cluster and options."""
+    params = module.params
     for option, kind, convert in (
         ("pools", "IPAddressPool", pool_to_object),
         ("advertisements", "L2Advertisement", advertisement_to_object),
@@ -463,6 +563,8 @@ def main() -> None:
             pools=objects,
             advertisements=objects,
             services=objects,
+            exclude={"type": "list", "elements": "str", "default": []},
+            clusters={"type": "list", "elements": "str", "default": []},
             against={"type": "str", "choices": ["cluster", "snapshot", "nothing"]},
             prune={"type": "bool", "default": False},
             **ARGUMENTS,
@@ -478,52 +580,66 @@ def main() -> None:
         options, notes = options_of(params)
     except OptionError as error:
         fail(module, str(error))
+    reading, nothing = None, ""
     with guarded(module):
-        found = None
         if against == "nothing":
-            found = given(module, params["namespace"] or DEFAULT_NAMESPACE)
-            home = params["namespace"] or DEFAULT_NAMESPACE
-            base = written(found.objects, found.sources, found.settings, home, found.plan)
-
-            def take():
-                return base
-
-            seconds = 0
+            reading = read_files(module)
+            verdicts = []
+            for found in reading.clusters:
+                given(module, found, found.namespace)
+                base = written(found.objects, found.sources, found.settings, found.namespace, found.plan, found.faults)
+                context, verdict = judged(lambda base=base: base, options, 0)
+                verdicts.append((found.name, capped(verdict, found.worst)))
+            if params["manifests"] and not any(params[option] for option in ("pools", "advertisements")):
+                nothing = reading.nothing()
         else:
             look, seconds = taker(module)
 
             def take():
-                nonlocal found
+                nonlocal reading
                 snapshot = look()
-                if found is None:
-                    found = given(module, params["namespace"] or snapshot.namespace)
+                if reading is None:
+                    reading = read_files(module)
+                    given(module, one_cluster(module, reading), params["namespace"] or snapshot.namespace)
+                found = reading.clusters[0]
                 if not found.objects and not found.settings and not found.plan.steps:
                     return snapshot
                 kinds = {PLURALS[one["kind"]] for one in found.objects} - {"services"} if params["prune"] else ()
-                return snapshot.overlay(found.objects, found.sources, found.settings, kinds, found.plan)
+                laid = snapshot.overlay(found.objects, found.sources, found.settings, kinds, found.plan)
+                return replace(laid, faults=found.faults)
 
-        context, verdict = judged(take, options, seconds)
-    for note in (*notes, *verdict.notes, *found.notes):
+            context, verdict = judged(take, options, seconds)
+            verdicts = [("", verdict)]
+    verdict = combined(verdicts)
+    rows = overview(verdicts)
+    told = headline(verdict, rows, nothing)
+    nothing = nothing if verdict.worst == "none" else ""
+    for note in (*notes, *verdict.notes, *reading.told):
         module.warn(note)
     # Files alone say nothing of a cluster, and nobody asked.
     unknown = {} if against == "nothing" else unknown_kinds(context.snapshot)
     result = dict(
         verdict.as_result(),
         changed=False,
-        msg=explained(verdict.headline(), unknown),
-        verdict=verdict.headline(),
-        worst=UNKNOWN if unknown and verdict.worst != "error" else verdict.worst,
-        unknown=unknown,
+        msg=explained(told, unknown),
+        verdict=told,
+        worst=UNKNOWN if (unknown or nothing) and verdict.worst != "error" else verdict.worst,
+        unknown={**unknown, "manifests": nothing} if nothing else unknown,
+        clusters=rows,
         not_looked_at=dict(context.snapshot.missing),
         judged={
             "against": against,
-            "files": found.files,
+            "files": reading.files,
             "written": [
-                f"{one['kind']} {one['metadata'].get('namespace')}/{one['metadata']['name']}" for one in found.objects
+                f"{one['kind']} {one['metadata'].get('namespace')}/{one['metadata']['name']}"
+                for found in reading.clusters
+                for one in found.objects
             ],
+            "notes": reading.told,
+            "unread": [one.path for one in reading.unread],
         },
     )
-    kind = failure_kind(result["worst"], unknown, params["fail_on"], params["unknown"])
+    kind = failure_kind(result["worst"], result["unknown"], params["fail_on"], params["unknown"])
     if kind:
         module.fail_json(failure_kind=kind, **result)
     module.exit_json(**result)

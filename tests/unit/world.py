@@ -72,6 +72,7 @@ class World:
         self.missing: dict[str, str] = {}
         self.write_statuses = True
         self.plan = Plan()
+        self.faults = ()
         self._metallb()
         for number, name in enumerate(("cp-1", "cp-2", "cp-3"), 11):
             node = self.add_node(name, f"192.168.7.{number}")
@@ -378,14 +379,18 @@ class World:
         self.get("nodes", node)["status"]["conditions"] = [condition("Ready", "Unknown", reason="NodeStatusUnknown")]
 
     def snapshot(self) -> Snapshot:
-        made = replace(Snapshot.from_objects(copy.deepcopy(self.objects), self.missing, taken=TAKEN), plan=self.plan)
+        made = replace(
+            Snapshot.from_objects(copy.deepcopy(self.objects), self.missing, taken=TAKEN),
+            plan=self.plan,
+            faults=self.faults,
+        )
         if not self.write_statuses or "servicel2statuses" not in self.objects:
             return made
         objects = copy.deepcopy(self.objects)
         for (namespace, name), node in predictions(made).items():
             if node is not None:
                 objects["servicel2statuses"].append(l2_status(f"{namespace}/{name}", node))
-        return replace(Snapshot.from_objects(objects, self.missing, taken=TAKEN), plan=self.plan)
+        return replace(Snapshot.from_objects(objects, self.missing, taken=TAKEN), plan=self.plan, faults=self.faults)
 
 
 def l2_status(path: str, node: str, label: str | None = None) -> Object:

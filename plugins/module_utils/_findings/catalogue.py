@@ -629,7 +629,7 @@ CATALOGUE = {
     },
     "MLB404": {
         "slug": "advertisement-without-interfaces",
-        "severity": "warning",
+        "severity": "info",
         "title": "An advertisement names no interfaces",
         "meaning": "Addresses are announced on every interface of the elected node. That works, and MetalLB does not require "
         "interfaces; but a node with two interfaces in one network answers twice, and addresses become known on networks "
@@ -749,6 +749,22 @@ CATALOGUE = {
         "when": "An L2Advertisement sets a field that the installed CRD has and the collection does not know.",
         "commands": ["kubectl explain l2advertisement.spec", "kubectl -n metallb-system get l2advertisements -o yaml"],
         "needs": "A",
+        "category": "advertisements",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB412": {
+        "slug": "field-wrong-type",
+        "severity": "error",
+        "title": "A field has a value of the wrong type",
+        "meaning": "The API server compares an object with the schema of its kind and refuses it as a whole where one value has another "
+        'type: a number where text belongs, or text where true or false belongs. In YAML, quotes decide: 80 is a number and "80" is text, '
+        "and an annotation of yes or true must be in quotes.",
+        "remedy": "Write the value in the type that the finding names: text in quotes, numbers, true and false without.",
+        "when": "A field of a pool, an advertisement, a BGP object or a LoadBalancer Service in a file has another type than its schema says.",
+        "commands": ["kubectl apply --dry-run=server -f FILE", "kubectl explain ipaddresspool.spec"],
+        "needs": "S",
         "category": "advertisements",
         "since": "0.14.9",
         "until": None,
@@ -1202,7 +1218,8 @@ CATALOGUE = {
         "title": "Pools or advertisements are applied before MetalLB",
         "meaning": "IPAddressPool and L2Advertisement are kinds that MetalLB's chart brings. What is applied before the chart, or in "
         "its wave, or in the same Kustomization of Flux, is refused by the API server, and on a new cluster Argo CD and Flux then never "
-        "come to the chart. It is a warning where Flux merely has to try until the chart happens to be there.",
+        "come to the chart. It is a warning where Flux, or the Application of Argo CD that holds them, fails first and is tried again, and "
+        "info where Argo CD tries for ever (selfHeal).",
         "remedy": "Argo CD: MetalLB's chart in wave 0, pools in wave 1, advertisements in wave 2. Flux: pools in a Kustomization of their "
         "own, with dependsOn on that of the chart, which has wait: true. Role l2ops.metallb.gitops writes both.",
         "when": "Within one sync of Argo CD an object of MetalLB's kinds has no later wave than the Application of the chart, or a CRD. Or "
@@ -1284,6 +1301,38 @@ CATALOGUE = {
         "commands": [
             "kubectl -n flux-system get kustomizations -o custom-columns=NAME:.metadata.name,AFTER:.spec.dependsOn"
         ],
+        "needs": "S",
+        "category": "gitops",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB706": {
+        "slug": "key-given-twice",
+        "severity": "error",
+        "title": "A key is given twice in one dictionary",
+        "meaning": "YAML allows each key once. Helm and kubectl take the last one and silently drop what the first one says, with all below "
+        "it; Kustomize refuses the file. A second speaker: in Helm values of MetalLB drops the settings of the first.",
+        "remedy": "Bring both into one, or remove one of them.",
+        "when": "An object of MetalLB, a LoadBalancer Service or Helm values of MetalLB in a file have a key twice in one dictionary.",
+        "commands": ["kustomize build FOLDER", "yamllint FILE"],
+        "needs": "S",
+        "category": "gitops",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
+    "MLB707": {
+        "slug": "format-not-read",
+        "severity": "error",
+        "title": "A format that MetalLB does not read",
+        "meaning": "Before 0.13 MetalLB read a ConfigMap, and its chart the value configInline; the kind AddressPool came between. Current "
+        "versions read none of them, the chart refuses configInline, and the API server refuses a kind or an API version that it does not "
+        "serve. What stands there is not in force.",
+        "remedy": "Write an IPAddressPool and an L2Advertisement of API version metallb.io/v1beta1.",
+        "when": "A file holds a ConfigMap config with address-pools, configInline in Helm values, an AddressPool, or an API version that "
+        "MetalLB does not have.",
+        "commands": ["kubectl api-resources --api-group metallb.io"],
         "needs": "S",
         "category": "gitops",
         "since": "0.14.9",

@@ -28,7 +28,8 @@ class Finding:
 
     path names the field within the object (``spec.addresses[1]``), for a file and line; ref.kind is always set.
     caused_by lists codes of findings of which this one is a consequence. changed is when (seconds since 1970) something
-    that it rests on changed last: what is younger than the cluster needs to settle is not yet held against it.
+    that it rests on changed last: what is younger than the cluster needs to settle is not yet held against it. cluster is the name of
+    the cluster, where files describe several.
     """
 
     code: str
@@ -42,6 +43,7 @@ class Finding:
     file: str = ""
     line: int = 0
     changed: float = 0.0
+    cluster: str = ""
 
     def __post_init__(self) -> None:
         if not self.severity:
@@ -67,6 +69,8 @@ class Finding:
         }
         if self.path:
             result["field"] = self.path
+        if self.cluster:
+            result["cluster"] = self.cluster
         if self.file:
             result["file"] = self.file
             result["line"] = self.line

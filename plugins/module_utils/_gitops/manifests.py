@@ -4,28 +4,57 @@
 
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 
-"""Objects that a person wrote: YAML and JSON files and folders, with the line of every field.
+"""Objects that a person wrote: YAML and JSON files and folders, as each cluster gets them.
 
-Besides Kubernetes objects (also within a List) this reads the Helm values of MetalLB: a values file, an Argo CD Application or a
-Flux HelmRelease of the chart metallb, and what says in which order all that is applied (see _order). Templates of Jinja are no YAML and
-are named as unreadable; templates of a Helm chart are passed over.
+A file of a folder that is not a manifest is noted and left out; only a file that was named itself ends the run. What Kustomize, Flux and
+Helm values change is applied (kustomize, flux_substitute, helm_values), and what each cluster gets is told apart (clusters).
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.clusters import (
+    LEFTOVER,
+    UNLISTED,
+    Cluster,
+    Resolver,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.faults import faults_of, values_faults
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.helm_values import (
+    Release,
+    is_values,
+    releases,
+    services,
+    settings_of,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.kustomize import NAMES, Folders, Item, changed
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.reader import (
+    Document,
+    Unreadable,
+    as_json,
+    decode,
+    documents,
+    load_text,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.repository import (
-    Place,
-    Repository,
-    application_values,
+    plan_of,
+    registries_of,
     wanted,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import Plan
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.tree import (
+    SUFFIXES,
+    LeftOut,
+    grouped,
+    left,
+    mentions,
+    walk,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import FileFault, Plan
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     Object,
     as_dict,
@@ -33,261 +62,433 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
     as_text,
     metadata_of,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import PLURALS, WRITTEN
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import DEFAULT_NAMESPACE, PLURALS, WRITTEN
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Source
 
-SUFFIXES = (".yaml", ".yml", ".json")
 _KINDS = frozenset(kind for kind, plural in PLURALS.items() if plural in WRITTEN)
-# Folders that hold no manifests of the user's own.
-_SKIPPED = frozenset([".git", ".github", "node_modules", "__pycache__", ".venv"])
-# Kustomize reads these by their name; the kind may be left out.
-_KUSTOMIZE = frozenset(["kustomization.yaml", "kustomization.yml"])
-# A values file of MetalLB's chart has at least one of these at its top, with these below.
-_VALUES = {"speaker": ("ignoreExcludeLB", "frr", "memberlist", "secretName", "tolerations"), "frrk8s": ("enabled",)}
+# MetalLB's kinds that are not analyzed, but whose format may be a finding.
+_OTHERS = frozenset(["AddressPool", "BFDProfile", "Community"])
+_ENCRYPTED = "ENC["
+NOT_A_MANIFEST, NO_NAME, ENCRYPTED = "not a Kubernetes manifest", "an object without a name", "encrypted (SOPS)"
+ODD_SPEC = "an object whose spec is not a dictionary"
 
 
 class ManifestError(Exception):
-    """A file that cannot be read as manifests. The message names file and line."""
+    """A file that was named itself and cannot be read as manifests. The message names file and line."""
 
 
 @dataclass
 class Manifests:
-    """What was found: objects that are judged, where they stand, settings out of Helm values, what was passed over, and the order in
-    which Argo CD or Flux apply all that.
+    """What one cluster gets: objects that are analyzed, where they stand, settings out of Helm values, and the order in which Argo CD or Flux
+    apply all that. name is "" where there is one cluster only.
     """
 
+    name: str = ""
+    namespace: str = DEFAULT_NAMESPACE
     objects: list[Object] = field(default_factory=list)
     sources: dict[tuple[str, str, str], Source] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    repository: Repository = field(default_factory=Repository)
+    faults: tuple[FileFault, ...] = ()
     plan: Plan = field(default_factory=Plan)
+    paths: frozenset[str] = frozenset()
+
+    @property
+    def worst(self) -> str:
+        """The highest severity that a finding may have: what is not applied breaks nothing."""
+        return "info" if self.name == UNLISTED else "warning" if self.name == LEFTOVER else "error"
+
+    @property
+    def empty(self) -> bool:
+        return not (self.objects or self.settings.get("seen") or self.faults)
 
 
-def read(paths: Iterable[str], namespace: str, yaml: Any) -> Manifests:
-    """Read files, and folders with all below. namespace stands for that of pools and advertisements that name none.
+@dataclass
+class Reading:
+    """All that was read: files, what was left out, and what each cluster gets."""
 
-    yaml is PyYAML, which the module imports and this room does not. Raises ManifestError for what is not there, no YAML, or an
-    object that cannot be one.
+    files: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    clusters: list[Manifests] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def told(self) -> list[str]:
+        """Remarks for the user, one for each reason and not for each file."""
+        return [*grouped(self.left_out), *self.notes]
+
+    @property
+    def unread(self) -> list[LeftOut]:
+        """Files that mention metallb and were not read."""
+        return [one for one in self.left_out if one.mentions]
+
+    def nothing(self) -> str:
+        """Why nothing could be analyzed, for a headline; "" where something could."""
+        if any(not one.empty for one in self.clusters):
+            if any(one["kind"] == "IPAddressPool" for found in self.clusters for one in found.objects):
+                return ""
+            if any(found.faults or found.settings.get("seen") for found in self.clusters):
+                return ""
+            if any(one["kind"] != "Service" for found in self.clusters for one in found.objects):
+                return ""
+        encrypted = any(one.reason == ENCRYPTED for one in self.left_out)
+        why = "everything of MetalLB is encrypted" if encrypted and not self.unread else "no IPAddressPool found"
+        names = [one.path for one in (self.unread or [one for one in self.left_out if one.reason == ENCRYPTED])]
+        if not names:
+            return f"Nothing could be analyzed: {why}."
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        what = "mention metallb and were not read" if self.unread else "are encrypted and were not read"
+        return f"Nothing could be analyzed: {why}; these files {what}: {shown}."
+
+
+@dataclass
+class _Collected:
+    yaml: Any
+    items: list[Item] = field(default_factory=list)
+    kustomizations: dict[str, Item] = field(default_factory=dict)
+    values: list[Item] = field(default_factory=list)
+    charts: dict[str, Object] = field(default_factory=dict)
+    plain: dict[str, list[Any]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def load(self, full: str) -> list[Any]:
+        """Documents of any file, for patches and values; empty where it cannot be read."""
+        full = os.path.normpath(full).replace(os.sep, "/")
+        if full not in self.plain:
+            try:
+                text = self.texts.get(full)
+                if text is None:
+                    with open(full, "rb") as stream:
+                        text = decode(stream.read())
+                self.plain[full] = [one.value for one in documents(text, self.yaml)]
+            except (OSError, Unreadable):
+                self.plain[full] = []
+        return self.plain[full]
+
+
+def read(
+    paths: Iterable[str],
+    namespace: str | None,
+    yaml: Any,
+    exclude: Collection[str] = (),
+    clusters: Collection[str] = (),
+) -> Reading:
+    """Read files, and folders with all below. namespace is MetalLB's where the user says it; else the files tell.
+
+    yaml is PyYAML, which the module imports and this package does not. exclude are patterns as in .gitignore. clusters are folders whose
+    contents are one cluster each, where these cannot be told. Raises ManifestError for what is not there, or a file named in paths that is
+    not a manifest.
     """
-    found = Manifests()
+    found, collected = Reading(), _Collected(yaml)
+    tops = []
     for path in paths:
-        files = list(_files(path, found))
-        if not files:
-            raise ManifestError(f"{path} holds no manifest: no file in it ends in {', '.join(SUFFIXES)}.")
-        for name in files:
-            _read_text(name, _text_of(name), namespace, found, yaml)
-    found.plan = found.repository.plan(yaml)
-    return found
+        if not os.path.exists(path):
+            raise ManifestError(f"{path} does not exist.")
+        if os.path.isdir(path):
+            tree = walk(path, exclude)
+            if not tree.files and not tree.left_out:
+                raise ManifestError(f"{path} holds no manifest: no file in it ends in {', '.join(SUFFIXES)}.")
+            tops.append(path)
+            found.left_out += tree.left_out
+            for name in tree.files:
+                _read_file(name, found, collected, named=False)
+        else:
+            _read_file(path, found, collected, named=True)
+    given = [
+        next((os.path.join(top, one) for top in tops if os.path.isdir(os.path.join(top, one))), one) for one in clusters
+    ]
+    for one in given:
+        if not os.path.isdir(one):
+            raise ManifestError(f"clusters: {one} is not a folder of the manifests.")
+    return _resolved(found, collected, namespace, given)
 
 
-def read_repository(top: str, texts: Mapping[str, str | None], namespace: str, yaml: Any) -> Manifests:
+def read_repository(top: str, texts: Mapping[str, str | None], namespace: str, yaml: Any) -> Reading:
     """A repository as it will be: all below top, with these texts (or, for None, without these files) by path within it.
 
-    top may be empty; then there are only the texts. A file that is no YAML and none of these is passed over with a note, for it may
-    be anything. Raises ManifestError for one of the texts.
+    top may be empty; then there are only the texts. Raises ManifestError for one of the texts.
     """
-    found = Manifests()
-    names = {os.path.relpath(one, top) for one in _files(top, found)} if top and os.path.isdir(top) else set()
+    found, collected = Reading(), _Collected(yaml)
+    collected.texts = {_absolute(os.path.join(top, name)): text for name, text in texts.items() if text is not None}
+    names: set[str] = set()
+    if top and os.path.isdir(top):
+        tree = walk(top)
+        found.left_out += tree.left_out
+        names = {os.path.relpath(one, top) for one in tree.files}
     for name in sorted(names | texts.keys()):
-        path = os.path.join(top, name)
-        text = texts.get(name)
+        path, text = os.path.join(top, name), texts.get(name)
         if text is not None:
-            _read_text(path, text, namespace, found, yaml)
+            _read_text(path, text, found, collected, named=True)
         elif name not in texts:
-            try:
-                _read_text(path, _text_of(path), namespace, found, yaml)
-            except ManifestError as why:
-                found.notes.append(f"Not judged: {why}")
-    found.plan = found.repository.plan(yaml)
-    return found
+            _read_file(path, found, collected, named=False)
+    return _resolved(found, collected, namespace, ())
 
 
-def _files(path: str, found: Manifests) -> Iterator[str]:
-    if not os.path.exists(path):
-        raise ManifestError(f"{path} does not exist.")
-    if not os.path.isdir(path):
-        yield path
-        return
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(one for one in folders if one not in _SKIPPED)
-        if "Chart.yaml" in names and "templates" in folders:
-            folders.remove("templates")
-            found.notes.append(
-                f"Not judged: {os.path.join(folder, 'templates')} holds templates of a Helm chart; helm template renders them."
-            )
-        for name in sorted(names):
-            if name.endswith(SUFFIXES):
-                yield os.path.join(folder, name)
+# -- files ------------------------------------------------------------------------------------------------------------
 
 
-def _text_of(path: str) -> str:
+def _read_file(path: str, found: Reading, collected: _Collected, named: bool) -> None:
     try:
         with open(path, "rb") as stream:
-            return stream.read().decode("utf-8-sig")
+            raw = stream.read()
+        text = decode(raw)
     except OSError as error:
-        raise ManifestError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{path} is no text in UTF-8.") from error
+        if named:
+            raise ManifestError(f"{path} cannot be read: {error.strerror}.") from error
+        found.left_out.append(LeftOut("cannot be opened", path, 0, str(error.strerror)))
+        return
+    except Unreadable as error:
+        if named:
+            raise ManifestError(f"{path} is {error}.") from error
+        found.left_out.append(left(error.reason, path))
+        return
+    _read_text(path, text, found, collected, named)
 
 
-def _read_text(path: str, text: str, namespace: str, found: Manifests, yaml: Any) -> None:
+def _read_text(path: str, text: str, found: Reading, collected: _Collected, named: bool) -> None:
     found.files.append(path)
-    found.repository.files.append(_absolute(path))
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    reader = _File(path, text, found, collected, named)
     try:
-        while loader.check_node():
-            node = loader.get_node()
-            _document(loader, node, path, namespace, found, yaml)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        hint = ""
-        if "{{" in text:
-            hint = " It holds {{ … }}: render the template first (helm template, ansible.builtin.template)."
-        raise ManifestError(
-            f"{path}{where}: this is no YAML: {getattr(error, 'problem', None) or error}.{hint}"
-        ) from error
-    except RecursionError as error:
-        raise ManifestError(f"{path}: it is nested too deeply.") from error
-    except (ValueError, TypeError, OverflowError) as error:
-        # A date like 2026-13-45 is one to YAML and none to Python.
-        raise ManifestError(f"{path}: it has a value that cannot be read: {error}.") from error
-    finally:
-        loader.dispose()
+        for document in documents(text, collected.yaml):
+            reader.document(document)
+    except Unreadable as error:
+        reason, line, detail = error.reason, error.line, error.detail
+        if path.endswith(".json"):
+            try:
+                reader.document(Document(as_json(text), 1))
+                return
+            except Unreadable as other:
+                reason, line, detail = other.reason, other.line, other.detail
+        reader.odd(reason, line, detail)
 
 
-def _document(loader: Any, node: Any, path: str, namespace: str, found: Manifests, yaml: Any) -> None:
-    if isinstance(node, yaml.MappingNode) and _kind_of(node) == "List":
-        for key, below in node.value:
-            if key.value == "items" and isinstance(below, yaml.SequenceNode):
-                for one in below.value:
-                    _document(loader, one, path, namespace, found, yaml)
-        return
-    raw = loader.construct_document(node)
-    line = node.start_mark.line + 1
-    if raw is None:
-        return
-    if not isinstance(raw, dict):
-        raise ManifestError(f"{path}, line {line}: a manifest is a dictionary, and this is a {type(raw).__name__}.")
-    kind = as_text(raw.get("kind"))
-    if os.path.basename(path) == "Chart.yaml" and not kind:
-        return
-    if os.path.basename(path) in _KUSTOMIZE and "kustomize.toolkit" not in as_text(raw.get("apiVersion")):
-        named = [as_text(one) for key in ("resources", "components", "bases") for one in as_list(raw.get(key))]
-        found.repository.kustomize[os.path.dirname(_absolute(path)).replace(os.sep, "/")] = named
-        return
-    if not kind:
-        settings = _settings(raw)
-        if settings:
-            found.settings.update(settings, file=path)
-        elif "apiVersion" in raw:
-            raise ManifestError(f"{path}, line {line}: the object has no kind.")
-        return
-    if wanted(raw):
-        metadata = metadata_of(raw)
-        key = (kind, as_text(metadata.get("namespace")), as_text(metadata.get("name")))
-        found.sources[key] = Source(path, line, dict(_lines(node, "", yaml)))
-        found.repository.places.append(_place(raw, path))
-        settings = _chart_settings(kind, raw, yaml) if kind in ("Application", "HelmRelease") else {}
-        if settings:
-            found.settings.update(settings, file=path)
-        return
-    if kind not in _KINDS or not as_text(raw.get("apiVersion")).startswith(("metallb.io/", "v1")):
-        return
-    name = as_text(metadata_of(raw).get("name"))
-    if not name:
-        raise ManifestError(f"{path}, line {line}: the {kind} has no metadata.name.")
-    obj = dict(raw)
-    metadata = dict(metadata_of(raw))
-    if not metadata.get("namespace"):
-        metadata["namespace"] = "default" if kind == "Service" else namespace
-    obj["metadata"] = metadata
-    if "spec" in obj and not isinstance(obj["spec"], dict):
-        raise ManifestError(f"{path}, line {line}: spec of the {kind} {name} is no dictionary.")
-    key = (kind, as_text(metadata["namespace"]), name)
-    if key in found.sources:
-        before = found.sources[key]
-        found.notes.append(
-            f"{kind} {metadata['namespace']}/{name} stands in {before.file} (line {before.line}) and in {path} (line {line}); "
-            "the latter counts."
-        )
-    found.sources[key] = Source(path, line, dict(_lines(node, "", yaml)))
-    found.objects.append(obj)
-    found.repository.places.append(_place(obj, path))
+class _File:
+    def __init__(self, path: str, text: str, found: Reading, collected: _Collected, named: bool) -> None:
+        self.path, self.text, self.found, self.collected, self.named = path, text, found, collected, named
+        self.full, self.name = _absolute(path), os.path.basename(path)
+        self.top = _top(os.path.dirname(self.full))
+
+    def odd(self, reason: str, line: int = 0, detail: str = "") -> None:
+        if self.named:
+            where = f"{self.path}, line {line}" if line else self.path
+            hint = (
+                " Render the template first (helm template, ansible.builtin.template)." if "template" in reason else ""
+            )
+            raise ManifestError(
+                f"{where}: {detail or reason}" + (f" ({reason})" if detail and detail != reason else "") + f".{hint}"
+            )
+        metallb, pools = mentions(self.text.encode())
+        self.found.left_out.append(LeftOut(reason, self.path, line, detail, metallb, pools))
+
+    def item(self, obj: Object, document: Document, line: int) -> Item:
+        return Item(obj, self.path, self.full, line, document, self.top)
+
+    def document(self, document: Document) -> None:
+        self._object(document.value, document, document.line)
+
+    def _object(self, raw: Any, document: Document, line: int, depth: int = 0) -> None:
+        if raw is None:
+            return
+        if not isinstance(raw, dict):
+            what = "a list" if isinstance(raw, list) else "a text" if isinstance(raw, str) else "a single value"
+            self.odd(f"{NOT_A_MANIFEST}: {what}", line, f"a manifest is a dictionary, and this is {what}")
+            return
+        kind, version = as_text(raw.get("kind")), as_text(raw.get("apiVersion"))
+        if kind == "List" and depth < 5:
+            marks = document.marks.get(id(raw.get("items")))
+            for place, one in enumerate(as_list(raw.get("items"))):
+                self._object(one, document, marks[place] if isinstance(marks, list) else line, depth + 1)
+            return
+        if self.name == "Chart.yaml" and not version.startswith("apps"):
+            self.collected.charts[os.path.dirname(self.full)] = raw
+            return
+        if self.name in NAMES and "kustomize.toolkit" not in version:
+            self.collected.kustomizations[os.path.dirname(self.full)] = self.item(raw, document, line)
+            return
+        if kind.startswith(_ENCRYPTED) or version.startswith(_ENCRYPTED):
+            self.odd(ENCRYPTED, 0, "kind and apiVersion are encrypted")
+            return
+        if not kind:
+            self._no_kind(raw, document, line, version)
+            return
+        if wanted(raw) or (kind == "ConfigMap" and version == "v1") or kind == "EnvoyProxy":
+            self.collected.items.append(self.item(raw, document, line))
+            return
+        ours = version.startswith("metallb.io/") and kind in (_KINDS | _OTHERS)
+        if not ours and not (kind in _KINDS and version == "v1"):
+            return
+        if not as_text(metadata_of(raw).get("name")):
+            self.odd(NO_NAME, line, f"the {kind} has no metadata.name")
+            return
+        if raw.get("spec") is not None and not isinstance(raw["spec"], dict):
+            self.odd(ODD_SPEC, line, f"spec of the {kind} {as_text(metadata_of(raw).get('name'))} is not a dictionary")
+            return
+        self.collected.items.append(self.item(raw, document, line))
+
+    def _no_kind(self, raw: Object, document: Document, line: int, version: str) -> None:
+        folder = os.path.dirname(self.full)
+        if is_values(raw):
+            self.collected.values.append(self.item(raw, document, line))
+        elif self.name in ("values.yaml", "values.yml") and folder in self.collected.charts:
+            for one in map(as_dict, as_list(self.collected.charts[folder].get("dependencies"))):
+                under = as_text(one.get("alias")) or as_text(one.get("name"))
+                if one.get("name") == "metallb" and isinstance(raw.get(under), dict):
+                    self.collected.values.append(self.item(raw[under], document, line))
+        elif self.name in ("values.yaml", "values.yml") and isinstance(raw.get("metallb"), dict):
+            if is_values(raw["metallb"]):
+                self.collected.values.append(self.item(raw["metallb"], document, line))
+        elif version:
+            self.odd(f"{NOT_A_MANIFEST}: no kind", line, "the object has no kind")
+        elif not self.named:
+            self.odd(NOT_A_MANIFEST, 0)
 
 
 def _absolute(path: str) -> str:
     return os.path.abspath(path).replace(os.sep, "/")
 
 
-def _place(obj: Object, path: str) -> Place:
-    full = os.path.abspath(path)
-    return Place(obj, _absolute(path), _top(os.path.dirname(full)).replace(os.sep, "/"))
-
-
-@functools.lru_cache(maxsize=1000)
+@functools.lru_cache(maxsize=10_000)
 def _top(folder: str) -> str:
     """Top of the working copy that a folder lies in; "" where it lies in none."""
-    while not os.path.exists(os.path.join(folder, ".git")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return ""
-        folder = above
-    return folder
+    if os.path.exists(os.path.join(folder, ".git")):
+        return folder.replace(os.sep, "/")
+    above = os.path.dirname(folder)
+    return "" if above == folder else _top(above)
 
 
-def _kind_of(node: Any) -> str:
-    for key, below in node.value:
-        if key.value == "kind":
-            return as_text(below.value)
-    return ""
+# -- clusters ---------------------------------------------------------------------------------------------------------
 
 
-def _lines(node: Any, path: str, yaml: Any) -> Iterator[tuple[str, int]]:
-    """Paths of fields to lines, counted from 1; a mapping's field stands where its key does."""
-    if isinstance(node, yaml.MappingNode):
-        for key, below in node.value:
-            name = f"{path}.{key.value}" if path else as_text(key.value)
-            yield name, key.start_mark.line + 1
-            yield from _lines(below, name, yaml)
-    elif isinstance(node, yaml.SequenceNode):
-        for place, below in enumerate(node.value):
-            name = f"{path}[{place}]"
-            yield name, below.start_mark.line + 1
-            yield from _lines(below, name, yaml)
-
-
-def _settings(chart_values: Object) -> Object:
-    """What rules want to know out of Helm values of MetalLB's chart; empty where they are none."""
-    if not any(
-        key in chart_values and (key == "frrk8s" or any(name in as_dict(chart_values[key]) for name in names))
-        for key, names in _VALUES.items()
-    ):
-        return {}
-    speaker = as_dict(chart_values.get("speaker"))
-    found: Object = {}
-    if "ignoreExcludeLB" in speaker:
-        found["ignore_exclude_lb"] = speaker["ignoreExcludeLB"] is True
-    if "frr" in speaker:
-        found["frr"] = as_dict(speaker["frr"]).get("enabled") is True
-    if "frrk8s" in chart_values:
-        found["frrk8s"] = as_dict(chart_values["frrk8s"]).get("enabled") is True
-    if chart_values.get("loadBalancerClass"):
-        found["lb_class"] = as_text(chart_values["loadBalancerClass"])
-    return found or {"seen": True}
-
-
-def _chart_settings(kind: str, obj: Object, yaml: Any) -> Object:
-    """Helm values within an Argo CD Application or a Flux HelmRelease of the chart metallb."""
-    spec = as_dict(obj.get("spec"))
-    if kind == "HelmRelease":
-        chart = as_dict(as_dict(as_dict(spec.get("chart")).get("spec")))
-        return _settings(as_dict(spec.get("values"))) if chart.get("chart") == "metallb" else {}
-    found: Object = {}
-    several = spec.get("sources")
-    for source in several if isinstance(several, list) else [spec.get("source")]:
-        if as_dict(source).get("chart") == "metallb":
-            found.update(_settings(application_values(as_dict(as_dict(source).get("helm")), yaml)))
+def _resolved(found: Reading, collected: _Collected, namespace: str | None, given: Collection[str]) -> Reading:
+    _top.cache_clear()
+    folders = Folders(
+        collected.items,
+        collected.kustomizations,
+        collected.load,
+        lambda text: load_text(text, collected.yaml),
+    )
+    resolver = Resolver(collected.items, folders, given)
+    registries = registries_of(collected.items)
+    pools_unread = next((one for one in found.left_out if one.pools), None)
+    clusters = resolver.clusters()
+    for cluster in clusters:
+        manifests = _manifests(cluster, registries, namespace, collected)
+        if pools_unread is not None:
+            manifests.settings["pools_unread"] = pools_unread.path
+        found.clusters.append(manifests)
+        found.notes += manifests.notes
+    _values_files(found, collected)
+    if folders.remote:
+        names = sorted({f"{resource} ({os.path.relpath(folder)})" for folder, resource in folders.remote})
+        if any("metallb" in name.lower() for name in names):
+            names = [name for name in names if "metallb" in name.lower()]
+            found.notes.append(f"Not read, because it is elsewhere: {', '.join(names[:5])}.")
+    for folder, what in sorted(folders.partial.items()):
+        rendered = folders.kustomization(folder)
+        if any(item.ref.kind in _KINDS for item in rendered):
+            found.notes.append(
+                f"{folder}: Kustomize's {what} are not applied, so what it holds is analyzed without them."
+            )
     return found
+
+
+def _values_files(found: Reading, collected: _Collected) -> None:
+    """Values files hold for each cluster that has no values of its own: nothing says where they are used."""
+    for item in collected.values:
+        faults = tuple(values_faults(item))
+        for cluster in found.clusters:
+            if not cluster.settings.get("file"):
+                cluster.settings.update(settings_of(item.obj), file=item.path)
+            cluster.faults += faults
+
+
+def _manifests(
+    cluster: Cluster, registries: Mapping[str, str], namespace: str | None, collected: _Collected
+) -> Manifests:
+    found = Manifests(cluster.name)
+    faults: list[FileFault] = []
+    installed: list[tuple[Item, Release]] = []
+    for item in cluster.items:
+        for release in releases(item, registries, collected.yaml):
+            if release.chart == "metallb":
+                installed.append((item, release))
+    found.namespace = namespace or _home(cluster, installed)
+    if not namespace and installed and installed[0][1].namespace == found.namespace:
+        found.settings["namespace_from"] = f"{installed[0][0].ref} installs it there"
+    for item, release in installed:
+        found.settings.update(settings_of(release.values), file=item.path)
+        faults += values_faults(item, release.values)
+    items = [_placed(item, found.namespace) for item in cluster.items]
+    for item in items:
+        _add(item, found, faults)
+        if item.ref.kind in ("HelmRelease", "HelmChart", "Application", "ApplicationSet", "HelmChartInflation"):
+            for release in releases(item, registries, collected.yaml):
+                if release.chart != "metallb":
+                    _add_services(item, release, found)
+        elif item.ref.kind == "EnvoyProxy":
+            values = as_dict(item.obj.get("spec"))
+            _add_services(item, Release("envoy", values, item.ref.name, item.ref.namespace, "", "spec"), found)
+    found.plan = plan_of(items, registries, collected.yaml)
+    found.faults = tuple(faults)
+    found.paths = frozenset(item.file for item in cluster.items)
+    return found
+
+
+def _home(cluster: Cluster, installed: list[tuple[Item, Release]]) -> str:
+    """The namespace of MetalLB: where its chart is installed, else the one that all pools and advertisements are in."""
+    for _item, release in installed:
+        if release.namespace and "${" not in release.namespace and "{{" not in release.namespace:
+            return release.namespace
+    names = {
+        item.ref.namespace
+        for item in cluster.items
+        if item.ref.kind in ("IPAddressPool", "L2Advertisement") and item.ref.namespace
+    }
+    return names.pop() if len(names) == 1 else DEFAULT_NAMESPACE
+
+
+def _placed(item: Item, namespace: str) -> Item:
+    """With the namespace that an object without one gets."""
+    metadata = metadata_of(item.obj)
+    if item.ref.kind not in _KINDS or metadata.get("namespace"):
+        return item
+    return changed(
+        item,
+        {**item.obj, "metadata": {**metadata, "namespace": "default" if item.ref.kind == "Service" else namespace}},
+    )
+
+
+def _add(item: Item, found: Manifests, faults: list[FileFault]) -> None:
+    kind, metadata = item.ref.kind, metadata_of(item.obj)
+    faults += faults_of(item)
+    if kind not in _KINDS:
+        found.sources.setdefault((kind, item.ref.namespace, item.ref.name), Source(item.path, item.line, item.lines))
+        return
+    obj = {**item.obj, "spec": as_dict(item.obj.get("spec")), "metadata": dict(metadata)}
+    key = (kind, as_text(obj["metadata"]["namespace"]), item.ref.name)
+    if key in found.sources:
+        before = found.sources[key]
+        if (before.file, before.line) != (item.path, item.line):
+            found.notes.append(
+                f"{kind} {key[1]}/{key[2]} stands in {before.file} (line {before.line}) and in {item.path} (line {item.line}); "
+                "the latter counts."
+            )
+    found.sources[key] = Source(item.path, item.line, item.lines)
+    found.objects.append(obj)
+
+
+def _add_services(item: Item, release: Release, found: Manifests) -> None:
+    for wish in services(release):
+        metadata = wish.obj["metadata"]
+        key = ("Service", as_text(metadata["namespace"]), as_text(metadata["name"]))
+        if key in found.sources:
+            continue
+        lines = {}
+        if wish.path:
+            for path, line in item.lines.items():
+                if path.startswith(wish.path + "."):
+                    below = path[len(wish.path) + 1 :]
+                    lines[f"metadata.{below}" if below.startswith("annotations") else f"spec.{below}"] = line
+        line = item.lines.get(wish.path, item.line) if wish.path else item.line
+        found.sources[key] = Source(item.path, line, lines)
+        found.objects.append(wish.obj)

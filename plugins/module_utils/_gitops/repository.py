@@ -10,11 +10,16 @@ between Kustomizations and between HelmReleases, and what one Kustomization hold
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.helm_values import (
+    balanced,
+    brings_kinds,
+    releases,
+    sources_of,
+)
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.kustomize import CHART, Item
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import (
     ADVERTISEMENT,
     KINDS,
@@ -24,11 +29,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order i
     Plan,
     Step,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import (
-    IGNORE_ANNOTATION,
-    OLD_PREFIX,
-    PREFIX,
-)
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import IGNORE_ANNOTATION
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     Object,
     as_dict,
@@ -47,138 +48,64 @@ _KINDS = {"IPAddressPool": POOL, "L2Advertisement": ADVERTISEMENT, "BGPAdvertise
 # By API group: Application and Kustomization are names of other projects' kinds, too.
 _GROUPS = {
     "Application": "argoproj.io/",
+    "ApplicationSet": "argoproj.io/",
+    "HelmChart": "helm.cattle.io/",
     "Kustomization": "kustomize.toolkit.fluxcd.io/",
     "HelmRelease": "helm.toolkit.fluxcd.io/",
     "OCIRepository": "source.toolkit.fluxcd.io/",
     "CustomResourceDefinition": "apiextensions.k8s.io/",
     "ConfigMap": "v1",
 }
-# Charts whose Service is a load balancer unless their values say another type.
-_BALANCED_CHARTS = frozenset(["traefik", "ingress-nginx"])
+_APPLIERS = frozenset(["Application", "Kustomization"])
 
 
 # -- making a plan out of manifests -----------------------------------------------------------------------------------
 
 
 def wanted(obj: Object) -> bool:
-    """Whether it says something of the order, beside the kinds that are judged anyway."""
+    """Whether it says something of the order or of charts, beside the kinds that are analyzed anyway."""
     kind = as_text(obj.get("kind"))
     if kind not in _GROUPS or not as_text(obj.get("apiVersion")).startswith(_GROUPS[kind]):
         return False
     name = as_text(metadata_of(obj).get("name"))
-    if kind == "ConfigMap":
-        return name == "argocd-cm"
-    return name.endswith(".metallb.io") if kind == "CustomResourceDefinition" else bool(name)
+    return (
+        name.endswith(".metallb.io") if kind == "CustomResourceDefinition" else bool(name) or kind == "ApplicationSet"
+    )
 
 
-@dataclass(frozen=True)
-class Place:
-    """An object and its file. file and top, that of the working copy or "", are absolute paths with slashes."""
-
-    obj: Object
-    file: str
-    top: str = ""
+def is_applier(item: Item) -> bool:
+    return item.ref.kind in _APPLIERS and wanted(item.obj)
 
 
-@dataclass
-class Repository:
-    """What was read: objects, all files, and what each folder's kustomization.yaml names."""
-
-    places: list[Place] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    kustomize: dict[str, Sequence[str]] = field(default_factory=dict)
-
-    def plan(self, yaml: Any) -> Plan:
-        """yaml is PyYAML, for Helm values that are text."""
-        health = ""
-        registries: dict[str, str] = {}
-        for place in self.places:
-            kind, name = place.obj.get("kind"), as_text(metadata_of(place.obj).get("name"))
-            if kind == "ConfigMap":
-                data = as_dict(place.obj.get("data"))
-                known = HEALTH_KEYS[0] in data or "argoproj.io/Application" in as_text(data.get(HEALTH_KEYS[1]))
-                health = "seen" if known else health or "lacking"
-            elif kind == "OCIRepository":
-                registries[name] = as_text(as_dict(place.obj.get("spec")).get("url"))
-        claims = self._claims()
-        tolerant = {ref for ref, place in self._appliers() if SKIP_DRY_RUN in _options(place.obj)}
-        steps = []
-        for place in self.places:
-            if place.obj.get("kind") in ("ConfigMap", "OCIRepository"):
-                continue
-            ref = _ref(place.obj)
-            above = [one for one in claims.get(place.file, ()) if one != ref]
-            steps.append(_step(place, ref, above[0] if above else None, tolerant, registries, yaml))
-        return Plan(tuple(steps), health)
-
-    def _appliers(self) -> Iterator[tuple[Ref, Place]]:
-        for place in self.places:
-            if place.obj.get("kind") in ("Application", "Kustomization"):
-                yield _ref(place.obj), place
-
-    def _claims(self) -> Mapping[str, Sequence[Ref]]:
-        """Who applies each file: Applications and Kustomizations, the one with the longest path first."""
-        found: dict[str, list[tuple[int, Ref]]] = {}
-        for ref, place in self._appliers():
-            spec = as_dict(place.obj.get("spec"))
-            if ref.kind == "Application":
-                several = spec.get("sources")
-                sources = [as_dict(one) for one in (several if isinstance(several, list) else [spec.get("source")])]
-                paths = [
-                    (as_text(one.get("path")), as_dict(one.get("directory")).get("recurse") is True)
-                    for one in sources
-                    if "path" in one and "chart" not in one
-                ]
-            else:
-                paths = [(as_text(spec.get("path")), True)]
-            for path, deep in paths:
-                folder = self._folder(path, place)
-                if folder:
-                    for name in self._below(folder, deep, set()):
-                        found.setdefault(name, []).append((-len(folder), ref))
-        return {name: [ref for _length, ref in sorted(refs)] for name, refs in found.items()}
-
-    def _folder(self, path: str, place: Place) -> str:
-        """The folder that a path within the repository means; "" where none of the files lies there."""
-        path = posixpath.normpath(path.lstrip("/") or ".")
-        tops = [place.top] if place.top else []
-        if not tops and path != ".":
-            # Not a working copy: the nearest folder above that has such a path.
-            around = posixpath.dirname(place.file)
-            while around not in tops:
-                tops.append(around)
-                around = posixpath.dirname(around)
-        for top in tops:
-            folder = posixpath.normpath(posixpath.join(top, path))
-            if any(_within(name, folder) for name in self.files):
-                return folder
-        return ""
-
-    def _below(self, folder: str, deep: bool, seen: set[str]) -> Iterator[str]:
-        """Files that are applied with a folder."""
-        if folder in seen:
-            return
-        seen.add(folder)
-        if folder in self.kustomize:
-            for resource in self.kustomize[folder]:
-                target = posixpath.normpath(posixpath.join(folder, resource))
-                if target in self.files:
-                    yield target
-                else:
-                    yield from self._below(target, True, seen)
-            return
-        for name in self.files:
-            if posixpath.dirname(name) == folder or (deep and _within(name, folder)):
-                yield name
+def registries_of(items: Sequence[Item]) -> dict[str, str]:
+    return {
+        item.ref.name: as_text(as_dict(item.obj.get("spec")).get("url"))
+        for item in items
+        if item.ref.kind == "OCIRepository"
+    }
 
 
-def _within(name: str, folder: str) -> bool:
-    return name.startswith(folder.rstrip("/") + "/")
-
-
-def _ref(obj: Object) -> Ref:
-    metadata = metadata_of(obj)
-    return Ref(as_text(obj.get("kind")), as_text(metadata.get("namespace")), as_text(metadata.get("name")))
+def plan_of(items: Sequence[Item], registries: Mapping[str, str], yaml: Any) -> Plan:
+    """The order of everything that one cluster gets. yaml is PyYAML, for Helm values that are text."""
+    health = ""
+    for item in items:
+        kind, name = item.ref.kind, item.ref.name
+        data = as_dict(item.obj.get("data"))
+        if kind == "ConfigMap" and name == "argocd-cm":
+            known = HEALTH_KEYS[0] in data or "argoproj.io/Application" in as_text(data.get(HEALTH_KEYS[1]))
+            health = "seen" if known else health or "lacking"
+        for release in releases(item, registries, yaml):
+            if release.chart == "argo-cd":
+                cm = as_dict(as_dict(release.values.get("configs")).get("cm"))
+                if HEALTH_KEYS[0] in cm or "argoproj.io/Application" in as_text(cm.get(HEALTH_KEYS[1])):
+                    health = "seen"
+    tolerant = {item.ref for item in items if is_applier(item) and SKIP_DRY_RUN in _options(item.obj)}
+    steps = [
+        _step(item, tolerant, registries, yaml)
+        for item in items
+        if item.ref.kind not in ("ConfigMap", "OCIRepository", "ApplicationSet", "EnvoyProxy")
+    ]
+    return Plan(tuple(steps), health)
 
 
 def _options(obj: Object) -> str:
@@ -187,11 +114,10 @@ def _options(obj: Object) -> str:
     return ",".join(as_text(one) for one in as_list(policy.get("syncOptions")))
 
 
-def _step(
-    place: Place, ref: Ref, scope: Ref | None, tolerant: set[Ref], registries: Mapping[str, str], yaml: Any
-) -> Step:
-    spec = as_dict(place.obj.get("spec"))
-    annotations = as_dict(metadata_of(place.obj).get("annotations"))
+def _step(item: Item, tolerant: set[Ref], registries: Mapping[str, str], yaml: Any) -> Step:
+    ref, scope = item.ref, item.scope
+    spec = as_dict(item.obj.get("spec"))
+    annotations = as_dict(metadata_of(item.obj).get("annotations"))
     try:
         wave, waved = int(as_text(annotations[WAVE]).strip()), True
     except (KeyError, ValueError):
@@ -202,9 +128,12 @@ def _step(
         for one in as_list(spec.get("dependsOn"))
         if ref.kind in ("Kustomization", "HelmRelease")
     )
+    policy = as_dict(spec.get("syncPolicy"))
+    automated = policy.get("automated") is not None and as_dict(policy.get("automated")).get("enabled") is not False
+    limit = as_dict(policy.get("retry")).get("limit")
     return Step(
         ref,
-        frozenset(_brought(ref.kind, spec, registries, yaml)),
+        frozenset(_brought(item, registries, yaml)),
         scope,
         wave,
         waved,
@@ -212,66 +141,27 @@ def _step(
         waits=spec.get("wait") is True or bool(spec.get("healthChecks")),
         tolerant=SKIP_DRY_RUN in as_text(annotations.get(SYNC_OPTIONS)) or scope in tolerant,
         ignored=as_text(annotations.get(IGNORE_ANNOTATION)),
+        retries="for ever"
+        if as_dict(policy.get("automated")).get("selfHeal") is True or (isinstance(limit, int) and limit < 0)
+        else "a few times"
+        if automated
+        else "",
+        follows=ref.kind == "Application" and any(one.get("path") for one in sources_of(spec)),
     )
 
 
-def _brought(kind: str, spec: Object, registries: Mapping[str, str], yaml: Any) -> Iterator[str]:
+def _brought(item: Item, registries: Mapping[str, str], yaml: Any) -> Iterator[str]:
+    kind, spec = item.ref.kind, as_dict(item.obj.get("spec"))
     if kind in _KINDS:
         yield _KINDS[kind]
     elif kind == "CustomResourceDefinition":
         yield KINDS
     elif kind == "Service" and spec.get("type") == "LoadBalancer":
         yield SERVICE
-    for chart, settings in _charts(kind, spec, registries, yaml):
-        if chart == "metallb":
-            yield KINDS
-        elif balanced(chart, settings):
-            yield SERVICE
-
-
-def _charts(kind: str, spec: Object, registries: Mapping[str, str], yaml: Any) -> Iterator[tuple[str, Any]]:
-    """Charts of an Application or HelmRelease, with their values."""
-    if kind == "HelmRelease":
-        chart = as_text(as_dict(as_dict(as_dict(spec.get("chart")).get("spec"))).get("chart"))
-        reference = as_dict(spec.get("chartRef"))
-        if not chart and reference.get("kind") == "OCIRepository":
-            chart = registries.get(as_text(reference.get("name")), "").rpartition("/")[2]
-        yield chart, as_dict(spec.get("values"))
-    elif kind == "Application":
-        several = spec.get("sources")
-        for source in several if isinstance(several, list) else [spec.get("source")]:
-            helm = as_dict(as_dict(source).get("helm"))
-            yield as_text(as_dict(source).get("chart")).rpartition("/")[2], application_values(helm, yaml)
-
-
-def application_values(helm: Object, yaml: Any) -> Object:
-    """Helm values within a source of an Argo CD Application."""
-    given: Any = helm.get("valuesObject")
-    if given is None and isinstance(helm.get("values"), str):
-        try:
-            given = yaml.safe_load(helm["values"])
-        except yaml.YAMLError:
-            return {}
-    return as_dict(given)
-
-
-def balanced(chart: str, settings: Object) -> bool:
-    """Whether a chart brings a Service of type LoadBalancer, as far as its values tell."""
-    if not chart:
-        return False
-    told = list(_types(settings))
-    return "LoadBalancer" in told or (chart in _BALANCED_CHARTS and not told)
-
-
-def _types(settings: Any) -> Iterator[str]:
-    """Types of services, and LoadBalancer where somebody asks MetalLB for something, anywhere in values."""
-    if isinstance(settings, dict):
-        for key, one in settings.items():
-            if key == "type" and one in ("LoadBalancer", "ClusterIP", "NodePort"):
-                yield one
-            elif as_text(key).startswith((PREFIX, OLD_PREFIX)):
-                yield "LoadBalancer"
-            yield from _types(one)
-    elif isinstance(settings, list):
-        for one in settings:
-            yield from _types(one)
+    elif kind == CHART or kind in _GROUPS:
+        for release in releases(item, registries, yaml):
+            if release.chart == "metallb":
+                if brings_kinds(release.values):
+                    yield KINDS
+            elif balanced(release.chart, release.values):
+                yield SERVICE

@@ -26,7 +26,8 @@ class Step:
     scope is the Application or Flux Kustomization that applies it, None where none of those among the files does. waved is whether it
     says its wave itself. after are those named in Flux' dependsOn. waits is whether a Kustomization is ready only when all that it
     applies is. tolerant is whether Argo CD is told to apply it though its kind is unknown before the first wave. ignored is the text of
-    the annotation l2ops.metallb/ignore.
+    the annotation l2ops.metallb/ignore. retries is whether Argo CD tries a failed sync of this Application again: "for ever" (selfHeal),
+    "a few times" (five, within three minutes), or "". follows is whether an Application syncs a folder of a repository.
     """
 
     ref: Ref
@@ -38,6 +39,21 @@ class Step:
     waits: bool = False
     tolerant: bool = False
     ignored: str = ""
+    retries: str = ""
+    follows: bool = False
+
+
+@dataclass(frozen=True)
+class FileFault:
+    """A fault of a file that is seen while it is read: the code of its finding, and what the finding says."""
+
+    code: str
+    ref: Ref
+    summary: str
+    fix: str
+    file: str
+    line: int
+    path: str = ""
 
 
 class Meeting(NamedTuple):
@@ -70,8 +86,21 @@ class Plan:
     def step(self, ref: Ref) -> Step | None:
         return self._by_ref.get(ref)
 
+    @cached_property
+    def _above(self) -> dict[Ref, list[Step]]:
+        return {}
+
     def chain(self, step: Step) -> list[Step]:
         """What applies it, and what applies that, outermost first; the step itself is the last."""
+        if step.scope is None:
+            return [step]
+        above = self._above.get(step.scope)
+        if above is None:
+            # All steps of one scope have the same chain above them.
+            above = self._above[step.scope] = self._chain(step)[:-1]
+        return [one for one in above if one is not step] + [step]
+
+    def _chain(self, step: Step) -> list[Step]:
         found = [step]
         while found[0].scope is not None:
             above = self.step(found[0].scope)
@@ -114,8 +143,30 @@ class Plan:
     def kustomizations(self, step: Step) -> list[Step]:
         return [one for one in self.chain(step) if one.ref.kind == "Kustomization"]
 
-    def waited_for(self, step: Step) -> Iterator[Step]:
+    @cached_property
+    def _waited_for(self) -> dict[tuple[Ref | None, tuple[Ref, ...]], list[Step]]:
+        return {}
+
+    def waited_for(self, step: Step) -> list[Step]:
         """Everything that Flux waits for before it applies the step, by whatever detour."""
+        key = (step.scope, step.after)
+        found = self._waited_for.get(key)
+        if found is None:
+            found = self._waited_for[key] = list(self._awaited(step))
+        return found
+
+    @cached_property
+    def _awaited_refs(self) -> dict[int, frozenset[Ref]]:
+        return {}
+
+    def awaited_refs(self, step: Step) -> frozenset[Ref]:
+        """What waited_for gives, for looking up."""
+        found = self._awaited_refs.get(id(step))
+        if found is None:
+            found = self._awaited_refs[id(step)] = frozenset(one.ref for one in self.waited_for(step))
+        return found
+
+    def _awaited(self, step: Step) -> Iterator[Step]:
         todo = list(self.chain(step))
         seen: set[int] = set()
         while todo:

@@ -31,6 +31,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
     as_list,
     as_text,
     as_texts,
+    is_unknown,
     metadata_of,
     seconds_of,
 )
@@ -39,6 +40,9 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.selectors imp
     _read_names,
     read_selectors,
 )
+
+# Why a range has no span, where its value is filled in later.
+NOT_KNOWN = "its value is not known"
 
 # -- MetalLB's own ----------------------------------------------------------------------------------------------------
 
@@ -67,18 +71,28 @@ class Pool:
     allocation: Allocation | None
     problems: Problems
     unknown_fields: tuple[str, ...]
+    # Entries of addresses whose value is not known: a variable, or encrypted. They have no span.
+    unknown_ranges: int = 0
 
     @classmethod
     def from_object(cls, obj: Object) -> Pool:
         metadata, spec = metadata_of(obj), as_dict(obj.get("spec"))
         problems: list[tuple[str, str]] = []
         given = spec.get("addresses")
+        if isinstance(given, str) and is_unknown(given):
+            given = [given]
         if not isinstance(given, list) or not given:
             problems.append(("spec.addresses", "it must be a list of at least one range or prefix"))
             given = [given] if isinstance(given, str) else []
         ranges: list[tuple[str, Span | None, str]] = []
+        unknown_ranges = 0
         for text in given:
             text = as_text(text)
+            if is_unknown(text):
+                unknown_ranges += 1
+                # Its place is kept: paths count entries.
+                ranges.append((text, None, NOT_KNOWN))
+                continue
             try:
                 ranges.append((text, parse_span(text), ""))
             except AddressError as error:
@@ -110,6 +124,7 @@ class Pool:
             allocation=allocation,
             problems=tuple(problems),
             unknown_fields=tuple(unknown),
+            unknown_ranges=unknown_ranges,
         )
 
     @property

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,3 +85,11 @@ def shorten(text: str, most: int = 300) -> str:
     """One line of limited length, for quoting."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+_UNKNOWN = re.compile(r"\$\{[^}]*\}|\{\{.*\}\}|^ENC\[", re.S)
+
+
+def is_unknown(text: str) -> bool:
+    """Whether a text stands for a value that is not known: a variable that is filled in later, or an encrypted value of SOPS."""
+    return _UNKNOWN.search(text) is not None

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import LATER_ADVERTISEMENT_FIELDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Advertisement
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import is_unknown
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
@@ -39,8 +40,9 @@ def pool_not_advertised(context: Context) -> Iterator[Finding]:
             f"whether BGP advertises {listing(left)} cannot be seen: {snapshot.why_missing('bgpadvertisements')}"
         )
     names = [one.name for one in snapshot.advertisements]
+    vague = [one.name for one in snapshot.advertisements if any(map(is_unknown, one.pools))]
     for name in left:
-        if name in context.bgp_pools:
+        if name in context.bgp_pools or is_unknown(name) or vague:
             continue
         there = f"there is {listing(names, 3)}" if names else "there is none at all"
         yield Finding(
@@ -51,13 +53,21 @@ def pool_not_advertised(context: Context) -> Iterator[Finding]:
             + (f", such as {names[0]}." if names else "; module l2ops.metallb.l2_config makes one."),
             evidence={"advertisements": some(names)},
         )
+    if left and vague:
+        raise Skip(f"the pools of {listing(vague)} are not known (a variable, or encrypted)")
 
 
 def unknown_pool(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
+    vague = [name for name in snapshot.pools if is_unknown(name)]
+    unread = snapshot.settings.get("pools_unread")
+    missing = 0
     for one in snapshot.advertisements:
         for place, name in enumerate(one.pools):
             if name not in snapshot.pools:
+                if is_unknown(name) or vague or unread:
+                    missing += 1
+                    continue
                 near = _near(name, snapshot.pools)
                 yield Finding(
                     "MLB402",
@@ -66,6 +76,9 @@ def unknown_pool(context: Context) -> Iterator[Finding]:
                     evidence={"pool": name, "pools": some(snapshot.pools)},
                     path=f"spec.ipAddressPools[{place}]",
                 )
+    if missing:
+        where = f"{unread} may hold pools and was not read" if unread else "names are a variable, or encrypted"
+        raise Skip(f"whether {plural(missing, 'pool')} that advertisements name exist is not known: {where}")
 
 
 def _near(name: str, names: object) -> str:
@@ -265,6 +278,14 @@ def election_input_unknown(context: Context) -> Iterator[Finding]:
             )
 
 
+def wrong_type(context: Context) -> Iterator[Finding]:
+    if not context.snapshot.sources and not context.snapshot.faults:
+        raise Skip("no files were given; the API server has checked what it holds")
+    for one in context.snapshot.faults:
+        if one.code == "MLB412":
+            yield Finding(one.code, one.ref, one.summary, fix=one.fix, path=one.path, file=one.file, line=one.line)
+
+
 BOTH = ("ipaddresspools", "l2advertisements")
 RULES = (
     Judge("MLB401", BOTH, pool_not_advertised),
@@ -278,4 +299,5 @@ RULES = (
     Judge("MLB409", BOTH, selector_invalid),
     Judge("MLB410", ("l2advertisements", "nodes"), preference_matches_no_node),
     Judge("MLB411", ("l2advertisements", "customresourcedefinitions"), election_input_unknown),
+    Judge("MLB412", (), wrong_type),
 )

@@ -177,7 +177,7 @@ def _ignoring(snapshot: Snapshot) -> dict[tuple[str, str, str], str]:
 
 def _located(snapshot: Snapshot, finding: Finding) -> Finding:
     """With file and line, where the object came out of a file."""
-    if not snapshot.sources:
+    if not snapshot.sources or finding.file:
         return finding
     ref = finding.object
     source = snapshot.source_of(ref.kind, ref.namespace, ref.name) or snapshot.source_of(ref.kind, "", ref.name)

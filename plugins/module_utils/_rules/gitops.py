@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding, ignored_by_annotation
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import (
     ADVERTISEMENT,
     KINDS,
@@ -21,7 +22,15 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order i
     Plan,
     Step,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, Judge, Skip, listing
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
+    Context,
+    Judge,
+    Rule,
+    Skip,
+    listing,
+    some,
+)
 
 WAVE = "metadata.annotations.argocd.argoproj.io/sync-wave"
 
@@ -31,11 +40,6 @@ def _plan(context: Context) -> Plan:
     if not plan.tools:
         raise Skip("no manifests with sync waves, Applications of Argo CD or Kustomizations of Flux were given")
     return plan
-
-
-def _held(step: Step, part: Step) -> str:
-    """How a step comes into a sync, for a sentence."""
-    return "it is" if part is step else f"{part.ref}, which holds it, is"
 
 
 def _in_wave(step: Step) -> str:
@@ -55,28 +59,83 @@ def _late(chart: Step, part: Step) -> bool:
     return part.wave <= chart.wave if chart.ref.kind == "Application" else part.wave < chart.wave
 
 
+def _silenced(step: Step, code: str) -> bool:
+    """Whether the object itself says that it is not to be told so, though the finding is about what holds it."""
+    return bool(step.ignored) and ignored_by_annotation(step.ignored, code)
+
+
+def _alike(steps: Iterable[Step]) -> dict[tuple[object, ...], list[Step]]:
+    """Steps by what decides about their order: those of one scope and wave are told once."""
+    found: dict[tuple[object, ...], list[Step]] = {}
+    for step in steps:
+        found.setdefault((step.scope, step.wave, step.waved, step.after, step.brings, step.tolerant), []).append(step)
+    return found
+
+
+def _holds(steps: Sequence[Step]) -> list[str]:
+    return some(str(one.ref) for one in steps)
+
+
+# How Argo CD goes on after a sync that failed, by Step.retries.
+_RETRIES = {
+    "for ever": ("info", "its sync fails at first, and Argo CD tries again until the kind is there"),
+    "a few times": (
+        "warning",
+        "its sync fails at first, and Argo CD tries five times within three minutes, which MetalLB may or may not make",
+    ),
+    "": ("warning", "its sync fails if it is started before the kind is there"),
+}
+
+
 def kinds_come_later(context: Context) -> Iterator[Finding]:
     plan = _plan(context)
     charts = plan.bringing(KINDS)
-    for step in plan.bringing(*OBJECTS):
-        meetings = [one for chart in charts for one in [plan.meet(chart, step)] if one is not None]
-        if meetings and all(_late(one.one, one.other) for one in meetings):
-            worst = min(meetings, key=_earlier)
+    if not charts:
+        raise Skip("nothing among the files brings MetalLB's kinds: neither its chart nor its CRDs")
+    found: dict[tuple[Ref, str], tuple[Finding, list[Step]]] = {}
+    for steps in _alike(plan.bringing(*OBJECTS)).values():
+        for finding in _kinds_of(plan, charts, steps):
+            found.setdefault((finding.object, finding.fix), (finding, []))[1].extend(steps)
+    for finding, steps in found.values():
+        if not all(_silenced(one, "MLB701") for one in steps):
+            yield replace(finding, evidence={**finding.evidence, "objects": _holds(steps)})
+
+
+def _kinds_of(plan: Plan, charts: Sequence[Step], steps: Sequence[Step]) -> Iterator[Finding]:
+    step = steps[0]
+    meetings = [one for chart in charts for one in [plan.meet(chart, step)] if one is not None]
+    if meetings and all(_late(one.one, one.other) for one in meetings):
+        worst = min(meetings, key=_earlier)
+        child = worst.other is not step and worst.other.follows
+        severity, outcome = "error", ""
+        same = worst.one.wave == worst.other.wave
+        if child and (same or plan.health != "seen"):
+            # An Application of its own: its sync fails and may be tried again, and the waves above go on.
+            severity, outcome = _RETRIES[worst.other.retries]
+        elif child:
+            outcome = "it never becomes healthy, so the later wave never comes"
+        for one in [step] if worst.other is not step else steps:
             yield Finding(
                 "MLB701",
-                step.ref,
-                f"{_held(step, worst.other)} {_in_wave(worst.other)} {_scope(worst)}, and {worst.one.ref}, which brings its kind, "
-                f"{'too' if worst.one.wave == worst.other.wave else f'not before wave {worst.one.wave}'}",
+                worst.other.ref if worst.other is not step else one.ref,
+                f"{_held_objects(one, worst.other)} {_in_wave(worst.other)} {_scope(worst)}, and {worst.one.ref}, which brings "
+                f"{'their' if worst.other is not step else 'its'} kind, "
+                f"{'too' if same else f'not before wave {worst.one.wave}'}" + (f": {outcome}" if outcome else ""),
                 fix=f'Give {worst.other.ref} the annotation argocd.argoproj.io/sync-wave: "{worst.one.wave + 1}", or more.',
+                severity=severity,
                 evidence={
                     "wave": worst.other.wave,
                     "wave_of_the_kind": worst.one.wave,
                     "kind_comes_with": str(worst.one.ref),
                 },
-                path=_path(step) if worst.other is step else "",
+                path=_path(worst.other),
             )
-            continue
-        yield from _flux_kinds(plan, charts, step)
+        return
+    yield from _flux_kinds(plan, charts, step)
+
+
+def _held_objects(step: Step, part: Step) -> str:
+    return "it is" if part is step else f"it holds {step.ref} and is"
 
 
 def _earlier(meeting: Meeting) -> int:
@@ -92,47 +151,76 @@ def _flux_kinds(plan: Plan, charts: Iterable[Step], step: Step) -> Iterator[Find
         its = plan.kustomizations(chart)
         if not its or chart.ref.kind != "HelmRelease":
             continue
+        evidence = {"kustomization": mine[-1].ref.path, "kind_comes_with": str(chart.ref)}
         if its[-1] is mine[-1]:
             told.append(
                 Finding(
                     "MLB701",
-                    step.ref,
-                    f"it is in the same Flux Kustomization ({mine[-1].ref.path}) as {chart.ref}, which brings its kind: Flux tries all of a "
-                    "Kustomization before it applies any of it, so neither ever comes",
-                    fix=f"Put it into a Kustomization of its own, with dependsOn {its[-1].ref.name}, and wait: true in that one.",
-                    evidence={"kustomization": mine[-1].ref.path, "kind_comes_with": str(chart.ref)},
+                    mine[-1].ref,
+                    f"it holds both {chart.ref}, which brings MetalLB's kinds, and objects of these kinds: Flux tries all of a Kustomization "
+                    "before it applies any of it, so on a new cluster neither ever comes (the same Flux Kustomization)",
+                    fix=f"Put pools and advertisements into a Kustomization of their own, with dependsOn {its[-1].ref.name}, and wait: true in "
+                    "that one.",
+                    evidence=evidence,
+                    path="spec.path",
                 )
             )
             continue
         held_by = [one for one in plan.waited_for(step) if any(one is other for other in its)]
+        back = [one for one in plan.waited_for(chart) if any(one is own for own in mine)]
+        if back and held_by:
+            # A circle is a finding of its own (MLB705).
+            return
+        if back:
+            told.append(
+                Finding(
+                    "MLB701",
+                    its[-1].ref,
+                    f"it brings MetalLB's kinds and waits for {back[0].ref.path}, which holds objects of these kinds: the order is reversed, "
+                    "and neither ever becomes ready",
+                    fix=f"Remove {back[0].ref.name} from dependsOn of {its[-1].ref.path}, give that one wait: true, and give {back[0].ref.path} "
+                    f"dependsOn: [{_dependency(its[-1], back[0])}].",
+                    evidence=evidence,
+                    path="spec.dependsOn",
+                )
+            )
+            continue
         if not held_by:
             told.append(
                 Finding(
                     "MLB701",
-                    step.ref,
-                    f"nothing makes Flux apply {its[-1].ref.path}, with the chart that brings its kind, before {mine[-1].ref.path}: it fails "
-                    "until it happens to come later",
-                    fix=f"Give Kustomization {mine[-1].ref.path} dependsOn: [{{name: {its[-1].ref.name}}}], and that one wait: true.",
+                    mine[-1].ref,
+                    f"nothing makes Flux apply {its[-1].ref.path}, with the chart that brings MetalLB's kinds, before {mine[-1].ref.path}: it fails "
+                    "and is tried again until it happens to come later",
+                    fix=f"Give Kustomization {mine[-1].ref.path} dependsOn: [{_dependency(its[-1], mine[-1])}]"
+                    + ("." if its[-1].waits else ", and that one wait: true."),
                     severity="warning",
-                    evidence={"kustomization": mine[-1].ref.path, "kind_comes_with": str(chart.ref)},
+                    evidence=evidence,
+                    path="spec.dependsOn",
                 )
             )
         elif not any(one.waits for one in held_by):
             told.append(
                 Finding(
                     "MLB701",
-                    step.ref,
-                    f"Kustomization {held_by[0].ref.path} is ready as soon as {chart.ref} is written, not when it is installed, so "
-                    f"{mine[-1].ref.path} may come before its kind does",
+                    held_by[0].ref,
+                    f"it is ready as soon as {chart.ref} is written, not when it is installed, so {mine[-1].ref.path} may come before its kind "
+                    "does",
                     fix=f"Give Kustomization {held_by[0].ref.path} wait: true.",
                     severity="warning",
-                    evidence={"kustomization": held_by[0].ref.path, "kind_comes_with": str(chart.ref)},
+                    evidence=evidence,
+                    path="spec.wait",
                 )
             )
         else:
             # One chart that comes first is enough.
             return
     yield from told[:1]
+
+
+def _dependency(needed: Step, step: Step) -> str:
+    space = f", namespace: {needed.ref.namespace}" if needed.ref.namespace != step.ref.namespace else ""
+    return f"{{name: {needed.ref.name}{space}}}"
 
 
 def _asks(step: Step, context: Context) -> bool:
@@ -143,73 +231,101 @@ def _asks(step: Step, context: Context) -> bool:
 
 def services_come_earlier(context: Context) -> Iterator[Finding]:
     plan = _plan(context)
-    pools, advertisements, charts = plan.bringing(POOL), plan.bringing(ADVERTISEMENT), plan.bringing(KINDS)
-    for step in plan.bringing(SERVICE):
-        if not _asks(step, context):
+    pools, advertisements, charts = (
+        [steps[0] for steps in _alike(plan.bringing(what)).values()] for what in (POOL, ADVERTISEMENT, KINDS)
+    )
+    services = [step for step in plan.bringing(SERVICE) if _asks(step, context)]
+    if services and not (pools or advertisements or charts):
+        raise Skip("neither pools nor MetalLB's chart are among the files")
+    told: dict[Ref, tuple[Finding, list[Step]]] = {}
+    for steps in _alike(services).values():
+        finding = next(iter(_early(plan, steps[0], pools, advertisements, charts)), None)
+        if finding is None:
             continue
-        for needed, what, severity, why in (
-            (
-                pools,
-                "a pool",
-                "error",
-                "it gets no address, and Argo CD waits for that before it goes on to the next wave",
-            ),
-            (
-                charts,
-                "MetalLB",
-                "error",
-                "it gets no address, and Argo CD waits for that before it goes on to the next wave",
-            ),
-            (advertisements, "an advertisement", "warning", "it has an address, and nobody announces it until then"),
-        ):
-            meetings = [one for other in needed for one in [plan.meet(other, step)] if one is not None]
-            if meetings and all(one.other.wave < one.one.wave for one in meetings):
-                first = min(meetings, key=_earlier)
-                yield Finding(
-                    "MLB702",
-                    step.ref,
-                    f"{_held(step, first.other)} {_in_wave(first.other)} {_scope(first)}, and {what} comes in wave {first.one.wave} "
-                    f"({first.one.ref}): {why}",
-                    fix=f'Give {first.other.ref} the annotation argocd.argoproj.io/sync-wave: "{first.one.wave + 1}", or more.',
-                    severity=severity,
-                    evidence={
-                        "wave": first.other.wave,
-                        "wave_of_the_other": first.one.wave,
-                        "other": str(first.one.ref),
-                    },
-                    path=_path(step) if first.other is step else "",
+        if finding.object != steps[0].ref:
+            told.setdefault(finding.object, (finding, []))[1].extend(steps)
+            continue
+        for step in steps:
+            told[step.ref] = (replace(finding, object=step.ref), [step])
+    for finding, steps in told.values():
+        if not all(_silenced(one, "MLB702") for one in steps):
+            yield replace(finding, evidence={**finding.evidence, "objects": _holds(steps)})
+
+
+_WAITS = "it gets no address, and Argo CD waits for that before it goes on to the next wave"
+
+
+def _early(
+    plan: Plan, step: Step, pools: list[Step], advertisements: list[Step], charts: list[Step]
+) -> Iterator[Finding]:
+    for needed, what, severity, why in (
+        (pools, "a pool", "error", _WAITS),
+        (charts, "MetalLB", "error", _WAITS),
+        (advertisements, "an advertisement", "warning", "it has an address, and nobody announces it until then"),
+    ):
+        meetings = [one for other in needed for one in [plan.meet(other, step)] if one is not None]
+        if not meetings or not all(one.other.wave < one.one.wave for one in meetings):
+            continue
+        first = min(meetings, key=_earlier)
+        child = first.other.ref.kind == "Application"
+        if child and first.other.follows and severity == "error":
+            # Waves wait for a child Application only if argocd-cm says how healthy an Application is (MLB703).
+            if plan.health == "lacking":
+                severity, why = (
+                    "info",
+                    "it gets no address until then; waves do not wait for Applications, so that comes by itself",
                 )
-                break
-        else:
-            yield from _flux_services(plan, step, [*pools, *advertisements])
+            elif not plan.health:
+                severity = "warning"
+                why = "it gets no address until then, and if argocd-cm makes waves wait for the health of Applications, that never comes"
+        yield Finding(
+            "MLB702",
+            first.other.ref,
+            f"{_held_objects(step, first.other)} {_in_wave(first.other)} {_scope(first)}, and {what} comes in wave {first.one.wave} "
+            f"({first.one.ref}): {why}",
+            fix=f'Give {first.other.ref} the annotation argocd.argoproj.io/sync-wave: "{first.one.wave + 1}", or more.',
+            severity=severity,
+            evidence={
+                "wave": first.other.wave,
+                "wave_of_the_other": first.one.wave,
+                "other": str(first.one.ref),
+            },
+            path=_path(first.other),
+        )
+        return
+    yield from _flux_services(plan, step, [*pools, *advertisements])
 
 
 def _flux_services(plan: Plan, step: Step, needed: Iterable[Step]) -> Iterator[Finding]:
     mine = [one for one in plan.chain(step) if one.ref.kind in ("Kustomization", "HelmRelease")]
+    if not mine:
+        return
     for other in needed:
         its = plan.chain(other)
-        behind = [
-            one
-            for one in plan.waited_for(other)
-            if any(one is own for own in mine) and not any(one is up for up in its)
-        ]
+        waits = plan.awaited_refs(other)
+        behind = [one for one in mine if one.ref in waits and not any(one is up for up in its)]
         if behind:
+            holder = (plan.kustomizations(other) or [other])[-1]
             yield Finding(
                 "MLB702",
-                step.ref,
-                f"{other.ref} waits for {behind[0].ref}, which holds it, so it gets no address or no announcement before that is ready",
+                holder.ref,
+                f"it holds {other.ref} and waits for {behind[0].ref}, which holds {step.ref}: that gets no address or no announcement before "
+                "the other is ready",
                 fix=f"Turn it round: {behind[0].ref} is what has to wait, by dependsOn, for the one that holds {other.ref}.",
                 severity="warning",
                 evidence={"other": str(other.ref), "waits_for": str(behind[0].ref)},
+                path="spec.dependsOn",
             )
             return
 
 
 def waves_do_not_wait(context: Context) -> Iterator[Finding]:
     plan = _plan(context)
+    if not plan.bringing(KINDS):
+        raise Skip("nothing among the files brings MetalLB's kinds: neither its chart nor its CRDs")
     if plan.health == "seen":
         return
-    later = plan.bringing(SERVICE, *OBJECTS)
+    later = [steps[0] for steps in _alike(plan.bringing(SERVICE, *OBJECTS)).values()]
     told = set()
     for chart in plan.bringing(KINDS):
         for step in later:
@@ -236,25 +352,28 @@ def waves_do_not_wait(context: Context) -> Iterator[Finding]:
 def kinds_are_checked_first(context: Context) -> Iterator[Finding]:
     plan = _plan(context)
     charts = plan.bringing(KINDS)
-    for step in plan.bringing(*OBJECTS):
+    if not charts:
+        raise Skip("nothing among the files brings MetalLB's kinds: neither its chart nor its CRDs")
+    for steps in _alike(plan.bringing(*OBJECTS)).values():
         meetings = [
-            one for chart in charts for one in [plan.meet(chart, step)] if one is not None and one.other is step
+            one for chart in charts for one in [plan.meet(chart, steps[0])] if one is not None and one.other is steps[0]
         ]
-        if step.tolerant or not meetings or any(one.one.ref.kind != "Application" for one in meetings):
+        if steps[0].tolerant or not meetings or any(one.one.ref.kind != "Application" for one in meetings):
             continue
         if all(_late(one.one, one.other) for one in meetings):
             continue
         first = meetings[0]
         sure = first.scope is not None
-        yield Finding(
-            "MLB704",
-            step.ref,
-            f"{'' if sure else 'if one Application syncs both, '}Argo CD looks whether its kind is known before the first wave, and on a "
-            f"cluster where {first.one.ref} was never applied it is not: the whole sync is refused",
-            severity="warning" if sure else "info",
-            evidence={"kind_comes_with": str(first.one.ref), "scope": str(first.scope or "")},
-            path="metadata.annotations",
-        )
+        for step in steps:
+            yield Finding(
+                "MLB704",
+                step.ref,
+                f"{'' if sure else 'if one Application syncs both, '}Argo CD looks whether its kind is known before the first wave, and on a "
+                f"cluster where {first.one.ref} was never applied it is not: the whole sync is refused",
+                severity="warning" if sure else "info",
+                evidence={"kind_comes_with": str(first.one.ref), "scope": str(first.scope or "")},
+                path="metadata.annotations",
+            )
 
 
 def dependencies_fail(context: Context) -> Iterator[Finding]:
@@ -265,6 +384,7 @@ def dependencies_fail(context: Context) -> Iterator[Finding]:
             concerned.update({id(one): one for one in plan.chain(step) if one.after})
     if not any(one.after for one in plan.steps):
         raise Skip("nothing with dependsOn was given")
+    round_about = _in_circles(plan)
     for step in concerned.values():
         for ref in step.after:
             if plan.step(ref) is None:
@@ -279,7 +399,7 @@ def dependencies_fail(context: Context) -> Iterator[Finding]:
                         evidence={"waits_for": str(ref), "there_are": listing(sorted(names))},
                         path="spec.dependsOn",
                     )
-        round_trip = _circle(plan, step)
+        round_trip = _circle(plan, step) if step.ref in round_about else []
         if round_trip:
             yield Finding(
                 "MLB705",
@@ -289,6 +409,31 @@ def dependencies_fail(context: Context) -> Iterator[Finding]:
                 evidence={"circle": round_trip},
                 path="spec.dependsOn",
             )
+
+
+def _in_circles(plan: Plan) -> set[Ref]:
+    """Steps that may wait for themselves: what is left when all that waits for nothing, or that nothing waits for, is taken away."""
+    after = {one.ref: {ref for ref in one.after if plan.step(ref) is not None} for one in plan.steps if one.after}
+    for ref in {ref for refs in after.values() for ref in refs}:
+        after.setdefault(ref, set())
+    for _direction in range(2):
+        # Then the same with all arrows turned round.
+        back: dict[Ref, set[Ref]] = {ref: set() for ref in after}
+        for ref, needs in after.items():
+            for need in needs:
+                if need in back:
+                    back[need].add(ref)
+        counts = {ref: sum(1 for need in needs if need in after) for ref, needs in after.items()}
+        free = [ref for ref, count in counts.items() if not count]
+        while free:
+            gone = free.pop()
+            for ref in back[gone]:
+                counts[ref] -= 1
+                if not counts[ref]:
+                    free.append(ref)
+        left = {ref for ref, count in counts.items() if count}
+        after = {ref: back[ref] & left for ref in left}
+    return set(after)
 
 
 def _circle(plan: Plan, start: Step) -> list[str]:
@@ -315,10 +460,23 @@ def _near(name: str, names: list[str]) -> str:
     return found[0] if found else ""
 
 
+def _faults(code: str) -> Rule:
+    def rule(context: Context) -> Iterator[Finding]:
+        if not context.snapshot.sources and not context.snapshot.faults:
+            raise Skip("no files were given")
+        for one in context.snapshot.faults:
+            if one.code == code:
+                yield Finding(one.code, one.ref, one.summary, fix=one.fix, path=one.path, file=one.file, line=one.line)
+
+    return rule
+
+
 RULES = (
     Judge("MLB701", (), kinds_come_later),
     Judge("MLB702", (), services_come_earlier),
     Judge("MLB703", (), waves_do_not_wait),
     Judge("MLB704", (), kinds_are_checked_first),
     Judge("MLB705", (), dependencies_fail),
+    Judge("MLB706", (), _faults("MLB706")),
+    Judge("MLB707", (), _faults("MLB707")),
 )

@@ -25,12 +25,13 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses imp
     unusable,
     usable_count,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Pool
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import NOT_KNOWN, Pool
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
     Judge,
+    Rule,
     Skip,
     listing,
     plural,
@@ -258,6 +259,7 @@ def network_or_broadcast(context: Context) -> Iterator[Finding]:
         for piece in pieces:
             edges[piece.first] = ("network", piece)
             edges[piece.last] = ("broadcast", piece)
+    unseen = 0
     index = SpanIndex([(Span(4, number, number), number) for number in edges])
     for span, entry in _ranges(context):
         if span.version != 4:
@@ -266,6 +268,8 @@ def network_or_broadcast(context: Context) -> Iterator[Finding]:
         if not networks and span.size > 2 and "/" in entry.text and (prefix_length(span) or 32) <= 24:
             # Nothing is known of the network: a whole prefix is most likely one of its own.
             found = {span.first: ("network", span), span.last: ("broadcast", span)}
+        elif not networks:
+            unseen += 1
         for number, (what, network) in sorted(found.items()):
             address = (4, number)
             if entry.pool.avoid_buggy and is_buggy(address):
@@ -280,6 +284,10 @@ def network_or_broadcast(context: Context) -> Iterator[Finding]:
                 evidence={"range": entry.text, "address": format_address(address), "network": str(network)},
                 path=entry.path,
             )
+    if unseen:
+        raise Skip(
+            "the nodes' networks are not known: give the option node_networks (metallb_node_networks), or look at a cluster"
+        )
 
 
 def pool_may_serve(pool: Pool, service: Service, context: Context) -> bool:
@@ -350,7 +358,7 @@ def overlaps_cluster_network(context: Context) -> Iterator[Finding]:
     networks += [(span, f"the cluster's network {span}") for span in options.cluster_networks]
     pods = [span for node in snapshot.nodes.values() for span in node.pod_cidrs]
     networks += [(span, f"the Pod network ({span})") for span in merged(pods)]
-    if not networks and not snapshot.services:
+    if not networks and not any(one.cluster_ips for one in snapshot.services.values()):
         raise Skip(
             "the cluster's networks are not known: give the option cluster_networks (metallb_cluster_networks), or look at a cluster"
         )
@@ -383,6 +391,8 @@ def not_usable_range(context: Context) -> Iterator[Finding]:
                 yield Finding("MLB309", _ref(pool, context), f"addresses: {why}", evidence={"range": ""}, path=path)
         for place, (text, span, why) in enumerate(pool.ranges):
             path = f"spec.addresses[{place}]"
+            if why == NOT_KNOWN:
+                continue
             if span is None:
                 yield Finding(
                     "MLB309",
@@ -424,23 +434,36 @@ def other_namespace(context: Context) -> Iterator[Finding]:
                 yield Finding(
                     "MLB311",
                     Ref(kind, one.namespace, one.name),
-                    f"it is in namespace {one.namespace}, and MetalLB reads its configuration in {snapshot.namespace} only",
+                    f"it is in namespace {one.namespace}, and MetalLB reads its configuration in {snapshot.namespace} only"
+                    + (f" ({snapshot.settings['namespace_from']})" if snapshot.settings.get("namespace_from") else ""),
                     fix=f"Set metadata.namespace: {snapshot.namespace}, or say with the option namespace where MetalLB is.",
                     path="metadata.namespace",
                 )
 
 
+def _known(rule: Rule) -> Rule:
+    """The rule, and that it did not see ranges whose value is not known."""
+
+    def complete(context: Context) -> Iterator[Finding]:
+        yield from rule(context)
+        number = sum(one.unknown_ranges for one in context.snapshot.pools.values())
+        if number:
+            raise Skip(f"{plural(number, 'range')} of pools is not known (a variable, or encrypted)")
+
+    return complete
+
+
 POOLS = ("ipaddresspools",)
 RULES = (
-    Judge("MLB301", (*POOLS, "nodes"), holds_node_address),
-    Judge("MLB302", POOLS, holds_reserved),
-    Judge("MLB303", POOLS, pools_overlap),
-    Judge("MLB304", POOLS, outside_node_network),
-    Judge("MLB305", POOLS, cidr_host_bits),
-    Judge("MLB306", POOLS, network_or_broadcast),
+    Judge("MLB301", (*POOLS, "nodes"), _known(holds_node_address)),
+    Judge("MLB302", POOLS, _known(holds_reserved)),
+    Judge("MLB303", POOLS, _known(pools_overlap)),
+    Judge("MLB304", POOLS, _known(outside_node_network)),
+    Judge("MLB305", POOLS, _known(cidr_host_bits)),
+    Judge("MLB306", POOLS, _known(network_or_broadcast)),
     Judge("MLB307", (*POOLS, "services", "nodes"), pool_exhausted),
-    Judge("MLB308", POOLS, overlaps_cluster_network),
-    Judge("MLB309", POOLS, not_usable_range),
-    Judge("MLB310", POOLS, overlaps_dhcp),
+    Judge("MLB308", POOLS, _known(overlaps_cluster_network)),
+    Judge("MLB309", POOLS, _known(not_usable_range)),
+    Judge("MLB310", POOLS, _known(overlaps_dhcp)),
     Judge("MLB311", POOLS, other_namespace),
 )

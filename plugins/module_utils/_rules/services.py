@@ -20,7 +20,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants imp
     OLD_PREFIX,
     PREFIX,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import shorten
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import is_unknown, shorten
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Event, Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
@@ -88,6 +88,8 @@ def impossible_wish(context: Context, service: Service) -> tuple[str, str, str] 
     """What no pool can give: why, what mends it, and the field; None when its wishes can be met."""
     snapshot = context.snapshot
     addresses, wrong = service.wanted_addresses()
+    if unsure(context, service):
+        return None
     field = _annotation_path(service, LOAD_BALANCER_IPS) or "spec.loadBalancerIP"
     if wrong and wrong != "twice":
         return (
@@ -197,7 +199,24 @@ def _annotation_path(service: Service, name: str) -> str:
     return ""
 
 
+def unsure(context: Context, service: Service) -> bool:
+    """Whether it cannot be told if a service gets what it asks for: a value, or pools that may hold it, are not known."""
+    snapshot = context.snapshot
+    if any(map(is_unknown, (service.wanted_pool, service.annotation(LOAD_BALANCER_IPS), service.load_balancer_ip))):
+        return True
+    addresses, _wrong = service.wanted_addresses()
+    vague = bool(snapshot.settings.get("pools_unread")) or any(
+        one.unknown_ranges or is_unknown(one.name) for one in snapshot.pools.values()
+    )
+    if not vague or not (addresses or service.wanted_pool):
+        return False
+    if addresses and all(snapshot.pool_of([address]) is not None for address in addresses):
+        return False
+    return not (service.wanted_pool in snapshot.pools and not addresses)
+
+
 def requested_not_in_pool(context: Context) -> Iterator[Finding]:
+    vague = [service.path for service in _services(context) if unsure(context, service)]
     for service in _services(context):
         wish = impossible_wish(context, service)
         if wish is not None:
@@ -211,9 +230,14 @@ def requested_not_in_pool(context: Context) -> Iterator[Finding]:
                     "pool": service.wanted_pool,
                     "addresses": service.annotation(LOAD_BALANCER_IPS) or service.load_balancer_ip,
                 },
-                caused_by=("MLB309", "MLB409"),
+                caused_by=("MLB309", "MLB409", "MLB311") if context.snapshot.elsewhere else ("MLB309", "MLB409"),
                 path=path,
             )
+    if vague:
+        raise Skip(
+            f"what {len(vague)} of the services ask for, or the pools that may hold it, is not known (a variable, encrypted, or in a file that "
+            f"was not read): {listing(vague)}"
+        )
 
 
 def sharing_obstacle(holder: Service, newcomer: Service) -> str:
@@ -281,12 +305,19 @@ def deprecated_annotation(context: Context) -> Iterator[Finding]:
                 continue
             new = service.annotations.get(PREFIX + name)
             differs = new is not None and new != old
+            written = context.snapshot.source_of("Service", service.namespace, service.name)
             yield Finding(
                 "MLB504",
                 service_ref(service),
                 f"{OLD_PREFIX}{name} is deprecated"
                 + (f" and says {old!r}, while {PREFIX}{name} says {new!r}, which holds" if differs else ""),
-                fix=f"kubectl -n {service.namespace} annotate service {service.name} --overwrite "
+                fix=(
+                    f"Remove {OLD_PREFIX}{name} in {written.file}."
+                    if new is not None
+                    else f"Rename it to {PREFIX}{name} in {written.file}."
+                )
+                if written is not None
+                else f"kubectl -n {service.namespace} annotate service {service.name} --overwrite "
                 f"{PREFIX}{name}={new if new is not None else old} {OLD_PREFIX}{name}-",
                 severity="error" if differs else "warning",
                 evidence={"old": old, "new": new},
@@ -382,6 +413,8 @@ def _first_fix(context: Context, service: Service, causes: tuple[str, ...]) -> s
 
 def outside_pools(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
+    if snapshot.static:
+        raise Skip("no service has an address yet: no cluster was looked at")
     for service in _services(context):
         if not service.ingress:
             continue

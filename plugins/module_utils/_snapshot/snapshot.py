@@ -20,7 +20,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses imp
     is_buggy,
     parse_span,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import Plan
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import FileFault, Plan
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.nodes import Node
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import (
     Advertisement,
@@ -86,7 +86,7 @@ class Snapshot:
     objects maps plural kinds to raw objects; missing maps kinds that could not be looked at to the reason. namespace is
     MetalLB's. taken is seconds since 1970. settings are what Helm values on disk say (see _manifests). planned are services that
     were laid over a cluster which does not have them yet: no controller has seen them. plan is the order in which Argo CD or Flux
-    apply what was written.
+    apply what was written. faults are those of the files themselves.
     """
 
     objects: Mapping[str, Sequence[Object]]
@@ -97,6 +97,7 @@ class Snapshot:
     settings: Mapping[str, Any] = field(default_factory=dict)
     planned: frozenset[Key] = frozenset()
     plan: Plan = field(default_factory=Plan)
+    faults: tuple[FileFault, ...] = ()
 
     # -- making ---------------------------------------------------------------------------------------------------
 
@@ -221,6 +222,11 @@ class Snapshot:
     def pools(self) -> dict[str, Pool]:
         """Those that MetalLB reads: in its own namespace. Manifests may leave the namespace to kubectl."""
         return {pool.name: pool for pool in self.all_pools if pool.namespace in ("", self.namespace)}
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether there are pools that MetalLB does not read, because of their namespace."""
+        return any(pool.namespace not in ("", self.namespace) for pool in self.all_pools)
 
     @cached_property
     def all_advertisements(self) -> list[Advertisement]:
@@ -468,12 +474,13 @@ def written(
     settings: Mapping[str, Any] | None = None,
     namespace: str = DEFAULT_NAMESPACE,
     plan: Plan | None = None,
+    faults: tuple[FileFault, ...] = (),
 ) -> Snapshot:
     """A snapshot of what a person wrote and nothing else."""
     empty = Snapshot.from_objects({}, dict.fromkeys(KINDS, NOT_WRITTEN), namespace=namespace)
     # Nothing but what was written exists, so a kind of which nothing was written has no objects.
     objects = list(objects)
-    return empty.overlay(objects, sources, settings, plan=plan)
+    return replace(empty.overlay(objects, sources, settings, plan=plan), faults=faults)
 
 
 _FILLED_IN = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "externalTrafficPolicy", "loadBalancerClass")

@@ -168,7 +168,7 @@ def test_what_was_changed_by_hand_is_not_overwritten_and_nothing_else_is_written
     before = tree(repo)
     result = run(
         gitops_files,
-        **wishes(path=str(repo), pools=[{"name": "main-pool", "addresses": ["192.168.7.240-192.168.7.250"]}]),
+        **wishes(path=str(repo), pools=[{"name": "main-pool", "addresses": ["192.168.7.203-192.168.7.250"]}]),
     )
     assert result["failed"] and result["failure_kind"] == "execution"
     assert f"{POOL}: it was changed by hand since it was written" in result["msg"]

@@ -82,7 +82,7 @@ def test_healthy():
     assert not result["failed"] and result["findings"] == [] and result["worst"] == "none"
     assert "failure_kind" not in result and not result["changed"]
     assert result.keys() >= ALIKE
-    assert result["judged"] == {"against": "cluster", "files": [], "written": []}
+    assert result["judged"] == {"against": "cluster", "files": [], "written": [], "notes": [], "unread": []}
     assert {check["result"] for check in result["checks"]} == {"passed", "skipped"}
     assert all(check["reason"] for check in result["checks"] if check["result"] == "skipped")
     assert result["summary"]["skipped"] == sum(check["result"] == "skipped" for check in result["checks"])
@@ -114,7 +114,6 @@ def test_findings_fail_it_and_everything_is_returned():
         ("warning", [], True),
         ("never", [], False),
         ("error", ["MLB301"], False),
-        ("warning", ["MLB301"], True),
         ("warning", ["MLB301", "advertisement-without-interfaces"], False),
         ("warning", ["MLB3*", "MLB404=L2Advertisement metallb-system/l2-*"], False),
         ("error", ["MLB301=other-pool"], True),
@@ -414,8 +413,8 @@ def test_folders_are_read_with_all_below(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("a: [1\nb: 2\n", ("bad.yml, line 2", "no YAML")),
-        ("kind: IPAddressPool\nmetadata: {name: {{ pool }}}\n", ("bad.yml, line 2", "render the template")),
+        ("a: [1\nb: 2\n", ("bad.yml, line 2", "not valid YAML")),
+        ("kind: IPAddressPool\nmetadata: {name: {{ pool }}}\n", ("bad.yml, line 2", "Render the template")),
         ("addresses: {{ pools }}\n", ("bad.yml",)),
         ("a: 1\n---\n- 1\n", ("bad.yml, line 3", "a dictionary")),
         ("just words\n", ("bad.yml, line 1", "a dictionary")),
@@ -427,19 +426,28 @@ def test_folders_are_read_with_all_below(tmp_path):
             ("bad.yml, line 1", "spec"),
         ),
         (b"\xff\xfe\x00", ("bad.yml", "UTF-8")),
-        ("a: &a [*a]\nkind: *b\n", ("bad.yml", "no YAML")),
-        ("a: !!python/object:os.system x\n", ("bad.yml", "no YAML")),
+        ("a: &a [*a]\nkind: *b\n", ("bad.yml, line 1", "aliases")),
         ("? [a, b]\n: 1\n", ("bad.yml",)),
         ("{a: 1}: 2\n", ("bad.yml",)),
-        ("kind: !!binary x\n", ("bad.yml",)),
-        ("when: 2026-99-99\nkind: 2026-13-45\n", ("bad.yml",)),
         ("[" * 3000, ("bad.yml",)),
         ("a: \x07\n", ("bad.yml",)),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, content, words):
-    folder = written(tmp_path, bad_yml=content)
-    refused(run(l2_validate, manifests=[folder]), "manifests: ", *words)
+    """A file that was named ends the run; in a folder it is noted and left out, and what is beside it is analyzed."""
+    folder = written(tmp_path, bad_yml=content, pools_yml=POOL.replace("192.168.7.189", "192.168.7.300"))
+    refused(run(l2_validate, manifests=[f"{folder}/bad.yml"]), "manifests: ", *words)
+    result = run(l2_validate, manifests=[folder], fail_on="never")
+    assert codes(result) == ["MLB309"]
+    assert [text for text in result["warnings"] if "1 file was left out" in text and "bad.yml" in text]
+    assert result["judged"]["notes"] == result["warnings"]
+
+
+@pytest.mark.parametrize("content", ["a: !!python/object:os.system x\n", "kind: !!binary x\n", "kind: 2026-13-45\n"])
+def test_what_kubernetes_reads_is_read(tmp_path, content):
+    folder = written(tmp_path, bad_yml=content, pools_yml=POOL)
+    assert not run(l2_validate, manifests=[folder])["failed"]
+    assert "cannot be read" not in run(l2_validate, manifests=[f"{folder}/bad.yml"], fail_on="never")["msg"]
 
 
 def test_what_is_no_manifest_is_passed_over(tmp_path):
@@ -452,7 +460,8 @@ def test_what_is_no_manifest_is_passed_over(tmp_path):
         kustomization_yml="resources: [a.yml]\n",
     )
     result = run(l2_validate, manifests=[folder])
-    assert not result["failed"] and result["judged"]["written"] == []
+    assert result["failed"] and result["failure_kind"] == "unknown" and result["judged"]["written"] == []
+    assert result["worst"] == "unknown" and "no IPAddressPool found" in result["msg"]
 
 
 def test_folder_without_manifests_and_file_that_is_not_there(tmp_path):

@@ -63,6 +63,7 @@ MLB408 field-unknown
 MLB409 selector-invalid
 MLB410 preference-matches-no-node
 MLB411 election-input-unknown
+MLB412 field-wrong-type
 MLB501 no-address
 MLB502 requested-address-not-in-pool
 MLB503 address-conflict
@@ -94,6 +95,8 @@ MLB702 wave-before-pool
 MLB703 waves-do-not-wait
 MLB704 kind-checked-before-sync
 MLB705 dependency-never-ready
+MLB706 key-given-twice
+MLB707 format-not-read
 """
 FIELDS = {
     "slug": str,

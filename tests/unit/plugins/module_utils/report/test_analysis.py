@@ -179,11 +179,12 @@ def test_junit_has_a_case_for_each_check_and_service():
 @pytest.mark.parametrize(("fail_on", "failures"), [("error", 0), ("warning", 1), ("never", 0)])
 def test_junit_fails_as_the_module_does(fail_on, failures):
     world = World()
-    del world.get("l2advertisements", "l2-adv")["spec"]["interfaces"]
+    annotations = world.get("services", "my-nginx")["metadata"].setdefault("annotations", {})
+    annotations["metallb.universe.tf/address-pool"] = "main-pool"
     checks = suites(junit(result_of(world, diagnosed=False), fail_on=fail_on))["checks"]
     assert int(checks.get("failures")) == failures
     if not failures:
-        assert any("MLB404" in case.get("name") for case in checks if case.find("system-out") is not None)
+        assert any("MLB504" in case.get("name") for case in checks if case.find("system-out") is not None)
 
 
 def test_junit_survives_what_xml_cannot_hold():

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 import pytest
@@ -16,6 +16,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order i
     KINDS,
     POOL,
     SERVICE,
+    FileFault,
     Plan,
     Step,
 )
@@ -776,7 +777,7 @@ def one_of_two_selectors_hits(world):
     world.add_advertisement("extra", interfaces=["eth0"], nodeSelectors=selectors)
 
 
-@bad("MLB404", f"{HOME}/l2-adv", "warning")
+@bad("MLB404", f"{HOME}/l2-adv", "info")
 def no_interfaces(world):
     del advertisement(world)["interfaces"]
 
@@ -894,6 +895,20 @@ def pool_named_twice(world):
 @good("MLB409")
 def selector_of_everything(world):
     advertisement(world)["nodeSelectors"] = [{}]
+
+
+def file_fault(code, line=3):
+    return FileFault(code, Ref("IPAddressPool", HOME, "main-pool"), "it is wrong", "Set it right.", "pool.yml", line)
+
+
+@bad("MLB412", f"{HOME}/main-pool", says="it is wrong")
+def value_of_a_wrong_type(world):
+    world.faults = (file_fault("MLB412"),)
+
+
+@good("MLB412")
+def only_a_key_given_twice(world):
+    world.faults = (file_fault("MLB706"),)
 
 
 # -- MLB5xx -----------------------------------------------------------------------------------------------------------
@@ -1483,7 +1498,7 @@ def advertisement_in_the_wave_of_the_chart(world):
     waves(world, chart=1, pool=2, advertisement=1)
 
 
-@bad("MLB701", "metallb-system/main-pool", says="same Flux Kustomization")
+@bad("MLB701", "flux-system/metallb", says="same Flux Kustomization")
 def pool_beside_its_helm_release(world):
     flux(world)
     steps = [one for one in world.plan.steps if one.ref.kind != "IPAddressPool"]
@@ -1491,12 +1506,12 @@ def pool_beside_its_helm_release(world):
     world.plan = Plan((*steps, Step(THINGS["pool"][0], frozenset([POOL]), chart.scope)))
 
 
-@bad("MLB701", "metallb-system/main-pool", severity="warning", says="nothing makes Flux")
+@bad("MLB701", "flux-system/config", severity="warning", says="nothing makes Flux")
 def kustomization_without_depends_on(world):
     flux(world, config_after=())
 
 
-@bad("MLB701", "metallb-system/main-pool", severity="warning", says="not when it is installed")
+@bad("MLB701", "flux-system/metallb", severity="warning", says="not when it is installed")
 def kustomization_that_does_not_wait(world):
     flux(world, wait=False)
 
@@ -1542,7 +1557,7 @@ def chart_with_a_service_before_the_advertisement(world):
     waves(world, chart=0, pool=1, traefik=1, advertisement=2)
 
 
-@bad("MLB702", "traefik/traefik", severity="warning", says="waits for Kustomization")
+@bad("MLB702", "flux-system/config", severity="warning", says="waits for Kustomization")
 def flux_makes_the_advertisement_wait_for_the_service(world):
     apps = Ref("Kustomization", FLUX, "apps")
     service = Step(THINGS["service"][0], frozenset([SERVICE]), apps)
@@ -1711,6 +1726,37 @@ def the_first_installation_failed(world):
 @good("MLB116")
 def the_release_is_deployed(world):
     release(world)
+
+
+@bad("MLB701", "flux-system/metallb", says="the order is reversed")
+def flux_waits_the_wrong_way_round(world):
+    flux(world, config_after=())
+    config = Ref("Kustomization", FLUX, "config")
+    steps = [
+        replace(one, after=(config,)) if one.ref == Ref("Kustomization", FLUX, "metallb") else one
+        for one in world.plan.steps
+    ]
+    world.plan = Plan(tuple(steps))
+
+
+@bad("MLB706", f"{HOME}/main-pool", says="it is wrong")
+def key_given_twice(world):
+    world.faults = (file_fault("MLB706"),)
+
+
+@good("MLB706")
+def only_a_value_of_a_wrong_type(world):
+    world.faults = (file_fault("MLB412"),)
+
+
+@bad("MLB707", f"{HOME}/main-pool", says="it is wrong")
+def format_from_before_0_13(world):
+    world.faults = (file_fault("MLB707"),)
+
+
+@good("MLB707")
+def formats_of_today(world):
+    world.faults = (file_fault("MLB706"),)
 
 
 # -- the grid ---------------------------------------------------------------------------------------------------------

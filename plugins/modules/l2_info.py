@@ -345,6 +345,10 @@ services:
     candidate_count:
       description: How many nodes may announce it.
       type: int
+    doubt:
+      description: Why the elected node cannot be told, where an advertisement uses a field that this collection does not know (finding MLB411);
+        else empty.
+      type: str
     reasons:
       description: For nodes that do not announce it, why not (O(most_nodes) at most).
       type: dict
@@ -365,6 +369,7 @@ services:
       reported: talos-worker-2
       candidates: [talos-worker-2, talos-worker-1]
       candidate_count: 2
+      doubt: ""
       reasons:
         talos-worker-1: talos-worker-2 comes first in the election; it is number 2
       cause: ""

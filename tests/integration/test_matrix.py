@@ -76,6 +76,17 @@ NOT_HERE: dict[str, str] = dict.fromkeys(
     ("MLB701", "MLB702", "MLB703", "MLB704", "MLB705"),
     "of the order in which Argo CD or Flux apply a repository: l2_validate judges its files, a cluster has none (tests/unit)",
 )
+NOT_HERE.update(
+    dict.fromkeys(
+        ("MLB412", "MLB706", "MLB707"), "of files that no API server takes: l2_validate judges them (tests/unit)"
+    )
+)
+NOT_HERE.update(
+    dict.fromkeys(
+        ("MLB410", "MLB411", "MLB514"),
+        "of fields that MetalLB 0.15.3 does not have: serviceSelectors and preferredNodeSelectors (tests/unit, make test-metallb)",
+    )
+)
 
 
 # -- installation -----------------------------------------------------------------------------------------------------
@@ -232,6 +243,37 @@ def speakers_without_a_daemonset(live):
     live.rolled_out()
 
 
+@case("MLB113")
+def object_of_the_release_deleted(live):
+    """What new speakers need and running ones do not."""
+    with live.deleted("configmap", "metallb-excludel2"):
+        yield Expected({"MLB113": f"{HOME}/metallb-excludel2"}, says="does not exist", options={"drift": True})
+
+
+@case("MLB114")
+def field_of_the_release_changed(live):
+    with live.patched(
+        "configmap", "metallb-excludel2", {"data": {"excludel2.yaml": "announcedInterfacesToExclude: []\n"}}
+    ):
+        yield Expected({"MLB114": f"{HOME}/metallb-excludel2"}, options={"drift": True})
+
+
+@case("MLB116")
+def upgrade_that_did_not_end(live):
+    """A record of Helm's that says pending, as an upgrade that was killed leaves it."""
+    name = "sh.helm.release.v1.metallb.v999"
+    labels = {"owner": "helm", "name": "metallb", "status": "pending-upgrade", "version": "999"}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "helm.sh/release.v1",
+        "metadata": {"name": name, "namespace": HOME, "labels": labels},
+        "stringData": {"release": ""},
+    }
+    with live.applied(secret):
+        yield Expected({"MLB116": f"{HOME}/metallb"}, says="pending-upgrade")
+
+
 # -- nodes ------------------------------------------------------------------------------------------------------------
 # MLB107, 201, 202 and 204 need speakers that heed the label and do without memberlist: rolled out once for all of them.
 
@@ -246,6 +288,29 @@ def bare_speakers(live):
 @bare("MLB107")
 def memberlist_switched_off(live):
     yield Expected({"MLB107": f"{HOME}/metallb-speaker"})
+
+
+@bare("MLB115")
+def value_of_the_release_that_is_not_in_force(live):
+    """These speakers run without --ignore-exclude-lb, which the release sets."""
+    # The lab's other changes of the DaemonSet are not to be told.
+    kubectl("-n", HOME, "annotate", "daemonset", "metallb-speaker", "l2ops.metallb/ignore-")
+    try:
+        yield Expected(
+            {"MLB115": f"{HOME}/metallb-speaker"},
+            says="ignoreExcludeLB",
+            options={"drift": True, "ignore": ["MLB114", "MLB107"]},
+        )
+    finally:
+        kubectl(
+            "-n",
+            HOME,
+            "annotate",
+            "daemonset",
+            "metallb-speaker",
+            "--overwrite",
+            "l2ops.metallb/ignore=MLB113,MLB114,MLB115",
+        )
 
 
 @bare("MLB201")

@@ -163,7 +163,7 @@ class Wire:
                         http_status=_number(entry, "http_status"),
                     )
                 )
-        known = set(owners.values())
+        known = {str(name) for name in owners.values()}
         names = frozenset(str(one["name"]) for one in own)
         return cls(
             targets,

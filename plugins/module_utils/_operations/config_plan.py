@@ -14,6 +14,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import (
+    AddressError,
+    parse_address,
+    parse_span,
+)
+
 Object = dict[str, Any]
 # (IP version, first, last) as numbers
 Span = tuple[int, int, int]
@@ -259,7 +265,7 @@ def endangered(changes: Iterable[Step], services: Iterable[Object]) -> list[Enda
             continue
         given_up = lost(step.before, step.after)
         for service, address in live:
-            span = spans([address])
+            span = span_of_address(address)
             if not overlapping(span, given_up):
                 continue
             taker = [
@@ -298,19 +304,21 @@ def spans_of(pool: Object | None) -> list[Span]:
 
 
 def spans(addresses: Iterable[str]) -> list[Span]:
-    """As MetalLB reads them: a prefix means its whole network. What is unreadable is left to the rules (MLB309)."""
+    """As MetalLB reads the addresses of a pool (_model/addresses.py). What is unreadable is left to the rules (MLB309)."""
     found: list[Span] = []
     for text in addresses:
         try:
-            if "-" in text:
-                first, last = (ipaddress.ip_address(part.strip()) for part in text.split("-", 1))
-                found.append((first.version, int(first), int(last)))
-            else:
-                network = ipaddress.ip_network(text.strip(), strict=False)
-                found.append((network.version, int(network[0]), int(network[-1])))
-        except ValueError:
+            span = parse_span(text.strip())
+        except AddressError:
             continue
+        found.append((span.version, span.first, span.last))
     return found
+
+
+def span_of_address(text: str) -> list[Span]:
+    """One address of a Service, in any spelling."""
+    address = parse_address(text.strip())
+    return [(address[0], address[1], address[1])] if address is not None else []
 
 
 def overlapping(some: Iterable[Span], others: Iterable[Span]) -> bool:

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 import random
 
 import pytest
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import AddressError, parse_span
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations import config_plan
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations.config_plan import (
     ADVERTISEMENTS,
@@ -17,6 +19,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._operations.config_p
     endangered,
     plan,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def pool(name, *addresses, labels=None, annotations=None, rv=None, **spec):
@@ -246,11 +250,60 @@ def test_the_same_addresses_written_otherwise_endanger_nobody():
         (["fd00::-fd00::f"], ["fd00::8-fd00::ff"], ["fd00::-fd00::7"]),
         (["10.0.0.7/30"], [], ["10.0.0.4-10.0.0.7"]),
         (["nonsense"], [], []),
+        # What MetalLB does not read, nobody holds.
+        (
+            [
+                "10.0.0.0/255.255.255.0",
+                "10.0.0.1",
+                "10.0.0.9-10.0.0.1",
+                "10.0.0.1-fd00::1",
+                "fe80::1%eth0-fe80::2%eth0",
+            ],
+            [],
+            [],
+        ),
+        (["::ffff:10.0.0.0-::ffff:10.0.0.9"], ["10.0.0.0-10.0.0.8"], ["10.0.0.9-10.0.0.9"]),
     ],
 )
 def test_what_is_given_up(before, after, expected):
     found = config_plan.lost_spans(config_plan.spans(before), config_plan.spans(after))
     assert [config_plan.text_of(span) for span in found] == expected
+
+
+@pytest.mark.parametrize("address", ["10.0.0.2", "::ffff:10.0.0.2", "::ffff:a00:2"])
+@pytest.mark.parametrize("addresses", [["10.0.0.0/24"], ["::ffff:10.0.0.0-::ffff:10.0.0.9"], [" 10.0.0.2 - 10.0.0.2 "]])
+def test_a_live_address_is_found_in_any_spelling_of_the_pool(addresses, address):
+    """For a pool in IPv4-mapped addresses the guard found no service, and let it be taken away."""
+    before = live("p", *addresses)
+    after = copy.deepcopy(before)
+    after["spec"]["addresses"] = ["192.168.99.0/30"]
+    change = config_plan.Step("update", config_plan.POOLS, "p", before, after)
+    assert [one.name for one in endangered([change], [service("s", address)])] == ["s"]
+
+
+ADDRESSES = st.one_of(
+    st.integers(0, 2**32 - 1).map(lambda n: str(ipaddress.IPv4Address(n))),
+    st.integers(0, 2**32 - 1).map(lambda n: f"::ffff:{ipaddress.IPv4Address(n)}"),
+    st.integers(0, 2**128 - 1).map(lambda n: str(ipaddress.IPv6Address(n))),
+    st.text("0123456789abcdef.:%/- ", max_size=20),
+)
+POOL_TEXTS = st.one_of(
+    ADDRESSES,
+    st.tuples(ADDRESSES, ADDRESSES).map("-".join),
+    st.tuples(ADDRESSES, st.integers(-1, 130)).map(lambda pair: f"{pair[0]}/{pair[1]}"),
+    st.tuples(ADDRESSES, ADDRESSES).map("/".join),
+)
+
+
+@given(POOL_TEXTS)
+def test_the_guard_and_the_rules_agree_on_what_a_pool_holds(text):
+    try:
+        span = parse_span(text.strip())
+        expected = [(span.version, span.first, span.last)]
+    except AddressError:
+        expected = []
+    assert config_plan.spans([text]) == expected
+    assert all(first <= last for _version, first, last in config_plan.spans([text]))
 
 
 def test_a_patch_says_only_the_difference_and_only_if_nobody_else_changed_it():

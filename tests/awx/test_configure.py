@@ -86,6 +86,35 @@ def test_all_of_it_twice(awx, configure, wanted, data):
     ], output
 
 
+def test_every_template_but_the_failover_test_can_be_launched_without_answers(awx, configure, wanted):
+    code, output, _changed = configure(**wanted)
+    assert (code, awx.violations) == (0, []), output
+    refused = {}
+    for name, template in awx.named("job_templates").items():
+        path = f"/api/v2/job_templates/{template['id']}/launch/"
+        status, answer = awx.send("POST", path, {})
+        assert status in (201, 400)
+        if status == 400:
+            refused[name] = answer
+        # Each asks for a limit at least, so the form is shown.
+        assert awx.send("GET", path)[1]["can_start_without_user_input"] is False
+    assert refused == {"MetalLB failover test": {"variables_needed_to_start": ["'metallb_failover_confirm' value missing"]}}
+    number = awx.named("job_templates")["MetalLB failover test"]["id"]
+    body = {"extra_vars": {"metallb_failover_confirm": "yes"}}
+    assert awx.send("POST", f"/api/v2/job_templates/{number}/launch/", body)[0] == 201
+
+
+def test_only_a_confirmation_is_a_required_answer(data):
+    """Needs no AWX: a required question is not answered by its default, at launch and in schedules."""
+    required = {
+        question["variable"]
+        for template in [*data["controller_templates"], *data["controller_workflows"]]
+        for question in template["survey_spec"]["spec"]
+        if question["required"]
+    }
+    assert required == {"metallb_failover_confirm"}
+
+
 def test_a_dry_run_on_an_empty_awx_says_what_it_cannot_know(awx, configure, wanted):
     code, output, _changed = configure("--check", **wanted)
     assert (code, awx.requests) == (0, []), output
@@ -186,6 +215,34 @@ def test_the_stand_in_refuses_surveys(awx, made, question, complaint):
     spec = {"name": "", "description": "", "spec": [asked]}
     code, answer = awx.send("POST", f"/api/v2/job_templates/{number}/survey_spec/", spec)
     assert code == 400 and complaint in str(answer)
+
+
+def asking(awx, made, **question):
+    """A job template with one question, and the path of its launch."""
+    template = {**made, "survey_enabled": True}
+    number = awx.send("POST", "/api/v2/job_templates/", template)[1]["id"]
+    asked = {"type": "text", "question_name": "q", "variable": "v", "required": False, **question}
+    spec = {"name": "", "description": "", "spec": [asked]}
+    assert awx.send("POST", f"/api/v2/job_templates/{number}/survey_spec/", spec)[0] == 200
+    return number, f"/api/v2/job_templates/{number}/launch/"
+
+
+def test_the_stand_in_holds_launches_and_schedules_to_required_answers(awx, made):
+    number, path = asking(awx, made, required=True, default="d")
+    missing = (400, {"variables_needed_to_start": ["'v' value missing"]})
+    assert awx.send("POST", path, {}) == missing
+    rule = {"name": "s", "unified_job_template": number, "rrule": "DTSTART:20260101T000700Z RRULE:FREQ=HOURLY;INTERVAL=1"}
+    assert awx.send("POST", "/api/v2/schedules/", rule) == missing
+    assert awx.send("POST", "/api/v2/schedules/", {**rule, "extra_data": {"v": "x"}})[0] == 201
+    taken = awx.send("POST", path, {"extra_vars": {"v": "x", "w": "y"}})
+    assert taken == (201, {"type": "job", "ignored_fields": {"extra_vars": {"w": "y"}}})
+
+
+def test_the_stand_in_refuses_a_blank_below_the_least_length(awx, made):
+    _number, path = asking(awx, made, min=1)
+    code, answer = awx.send("POST", path, {"extra_vars": {"v": ""}})
+    assert code == 400 and "under 1" in str(answer)
+    assert awx.send("POST", path, {})[0] == 201
 
 
 def test_the_data_file_may_say_whatever_awx_awx_takes(awx_collection, root, data):

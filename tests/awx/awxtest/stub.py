@@ -180,6 +180,8 @@ class Awx:
             raise Refused(404, {"detail": "Not found."})
         if rest[1:] == ["survey_spec"]:
             return self.survey(method, number, body)
+        if resource == "job_templates" and rest[1:] == ["launch"]:
+            return self.launch(method, number, body)
         if len(rest) == 2:
             return self.associate(method, resource, number, rest[1], body)
         if method == "GET":
@@ -285,6 +287,27 @@ class Awx:
         self.surveys[number] = body
         return 200, {}
 
+    def launch(self, method: str, number: int, body: Any) -> tuple[int, Any]:
+        """Checks a launch as AWX does; nothing runs."""
+        template = self.objects["job_templates"][number]
+        spec = self.surveys.get(number, {}) if template["survey_enabled"] else {}
+        if method == "GET":
+            asks = any(value for name, value in template.items() if name.startswith("ask_"))
+            return 200, {
+                "can_start_without_user_input": not (asks or spec),
+                "survey_enabled": bool(spec),
+                "variables_needed_to_start": survey.refused_answers(spec, {}),
+            }
+        if method != "POST":
+            raise Refused(405, {"detail": "Method not allowed."})
+        given = (body or {}).get("extra_vars", {})
+        wrong = survey.refused_answers(spec, given)
+        if wrong:
+            raise Refused(400, {"variables_needed_to_start": wrong})
+        asked = {question["variable"] for question in spec.get("spec", [])}
+        ignored = {} if template["ask_variables_on_launch"] else {k: v for k, v in given.items() if k not in asked}
+        return 201, {"type": "job", "ignored_fields": {"extra_vars": ignored} if ignored else {}}
+
     # -- what AWX checks
 
     @staticmethod
@@ -373,6 +396,13 @@ class Awx:
                 complaint = "A project is needed."
         elif resource == "schedules":
             complaint = wrong_rule(one["rrule"])
+            number = one["unified_job_template"]
+            if not complaint and self.objects["job_templates"].get(number, {}).get("survey_enabled"):
+                given = one["extra_data"] or {}
+                given = yaml.safe_load(given) if isinstance(given, str) else given
+                wrong = survey.refused_answers(self.surveys.get(number, {}), given)
+                if wrong:
+                    raise Refused(400, {"variables_needed_to_start": wrong})
         elif resource == "projects" and one["scm_type"] and not one["scm_url"]:
             complaint = "SCM URL is required."
         else:

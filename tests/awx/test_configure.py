@@ -98,7 +98,9 @@ def test_every_template_but_the_failover_test_can_be_launched_without_answers(aw
             refused[name] = answer
         # Each asks for a limit at least, so the form is shown.
         assert awx.send("GET", path)[1]["can_start_without_user_input"] is False
-    assert refused == {"MetalLB failover test": {"variables_needed_to_start": ["'metallb_failover_confirm' value missing"]}}
+    assert refused == {
+        "MetalLB failover test": {"variables_needed_to_start": ["'metallb_failover_confirm' value missing"]}
+    }
     number = awx.named("job_templates")["MetalLB failover test"]["id"]
     body = {"extra_vars": {"metallb_failover_confirm": "yes"}}
     assert awx.send("POST", f"/api/v2/job_templates/{number}/launch/", body)[0] == 201
@@ -231,7 +233,11 @@ def test_the_stand_in_holds_launches_and_schedules_to_required_answers(awx, made
     number, path = asking(awx, made, required=True, default="d")
     missing = (400, {"variables_needed_to_start": ["'v' value missing"]})
     assert awx.send("POST", path, {}) == missing
-    rule = {"name": "s", "unified_job_template": number, "rrule": "DTSTART:20260101T000700Z RRULE:FREQ=HOURLY;INTERVAL=1"}
+    rule = {
+        "name": "s",
+        "unified_job_template": number,
+        "rrule": "DTSTART:20260101T000700Z RRULE:FREQ=HOURLY;INTERVAL=1",
+    }
     assert awx.send("POST", "/api/v2/schedules/", rule) == missing
     assert awx.send("POST", "/api/v2/schedules/", {**rule, "extra_data": {"v": "x"}})[0] == 201
     taken = awx.send("POST", path, {"extra_vars": {"v": "x", "w": "y"}})

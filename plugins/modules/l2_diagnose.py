@@ -170,7 +170,7 @@ sentences:
     - "traefik/traefik: Nobody may announce 192.168.7.203: each of 4 nodes (cp-1, cp-2, cp-3, worker-1) carries the exclude
       label; the cause is MLB201, Node cp-1: it has the label … Take it out of Talos' machine configuration …"
 ok:
-  description: Whether everything that was asked for is known to be fine, RV(worst) V(none).
+  description: Whether every service is known to be fine, and there is no error elsewhere.
   returned: unless it could not look
   type: bool
   sample: false

@@ -89,10 +89,14 @@ def statements(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 def headline(result: Mapping[str, Any]) -> str:
     """The one sentence that matters most, and how much more there is."""
     told = statements(result)
-    if told:
-        more = len(told) - 1
-        return told[0][1] + (f" (and {more} more)" if more else "")
     diagnoses = result.get("diagnoses")
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    # Warnings about what works are told behind the services, not instead of them.
+    works = (
+        bool(diagnoses) and all(one["state"] == "ok" for one in diagnoses or ()) and told and told[0][0] == "warning"
+    )
+    if told and not works:
+        return f"{told[0][1]}{more}"
     # Kinds that no service's way rests on, but that some check reads: not a failure, and not silent either.
     unread = [kind for kind in result.get("not_looked_at") or () if kind not in NOT_NEEDED]
     aside = f" (not read: {', '.join(unread)})" if unread else ""
@@ -100,7 +104,8 @@ def headline(result: Mapping[str, Any]) -> str:
         return f"Nothing is wrong{aside}."
     if not diagnoses:
         return f"There is no LoadBalancer service that MetalLB serves{aside}."
-    return f"Nothing is wrong with {len(diagnoses)} service{'s' * (len(diagnoses) != 1)}{aside}."
+    well = f"Nothing is wrong with {len(diagnoses)} service{'s' * (len(diagnoses) != 1)}{aside}"
+    return f"{well}; a warning: {told[0][1]}{more}" if told else f"{well}."
 
 
 def worst(result: Mapping[str, Any]) -> str:
@@ -123,7 +128,8 @@ def failure_kind(worst_severity: str, unknown: Mapping[str, str], fail_on: str, 
 def conclude(result: Mapping[str, Any], fail_on: str, policy: str) -> dict[str, Any]:
     """msg, worst, ok and, where the run fails, failure_kind, for the result of a judging module."""
     found = worst(result)
-    concluded: dict[str, Any] = {"msg": headline(result), "worst": found, "ok": found == "none"}
+    well = found in ("none", "warning") and all(one["state"] == "ok" for one in result.get("diagnoses") or ())
+    concluded: dict[str, Any] = {"msg": headline(result), "worst": found, "ok": well}
     kind = failure_kind(found, result.get("unknown") or {}, fail_on, policy)
     if kind:
         concluded["failure_kind"] = kind

@@ -175,6 +175,16 @@ def test_a_warning_of_a_service_does_not_hide_an_error_elsewhere():
     assert conclusion.headline(result).startswith("MLB102") and conclusion.headline(result).endswith("(and 1 more)")
 
 
+def test_a_warning_about_what_works_is_told_behind_the_services():
+    result = {"diagnoses": [service("ok")], "findings": [finding("MLB504", "warning")]}
+    assert (
+        conclusion.headline(result)
+        == "Nothing is wrong with 1 service; a warning: MLB504 Pod metallb-system/web: it is so"
+    )
+    assert conclusion.conclude(result, "error", "fail")["ok"]
+    assert not conclusion.conclude({"diagnoses": [service("warning")], "findings": []}, "error", "fail")["ok"]
+
+
 def test_what_a_diagnosis_says_is_not_said_twice():
     one = finding("MLB508", "error")
     result = {

@@ -60,7 +60,8 @@ notes:
     (C(apiextensions.k8s.io)) and C(validatingwebhookconfigurations) (C(admissionregistration.k8s.io)). With O(namespace)
     given, in a Role there C(list) on C(pods), C(configmaps), C(deployments) (C(apps)) and C(ipaddresspools),
     C(l2advertisements), C(bgpadvertisements), C(bgppeers), C(servicel2statuses), C(configurationstates) (C(metallb.io));
-    without it, these in the ClusterRole. C(applications) (C(argoproj.io)) are asked for only where Argo CD may track MetalLB by label. In C(kube-system) C(configmaps). C(secrets) (names only) are asked for and not
+    without it, these in the ClusterRole. C(applications) (C(argoproj.io)) are asked for only where Argo CD may track MetalLB
+    by label. In C(kube-system) C(configmaps). C(secrets) (names only) are asked for and not
     needed."
   - What needs a kind that could not be read is skipped and says why; see O(unknown).
 seealso:

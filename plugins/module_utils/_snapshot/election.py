@@ -66,17 +66,18 @@ Scores = Mapping[str, int]
 _NO_SCORES: Scores = {}
 
 
-def ranked(nodes: Iterable[str], address: str, scores: Scores = _NO_SCORES) -> list[str]:
+def ranked(nodes: Iterable[str], address: str, scores: Scores | None = None) -> list[str]:
     """Nodes in the order in which they would announce this address; the first does.
 
     address is as Go prints it; scores are the sums of weights by node (speaker/layer2_controller.go sortL2Candidates).
     """
     tail = f"#{address}".encode()
     digest = hashlib.sha256
+    scores = scores or _NO_SCORES
     return sorted(nodes, key=lambda node: (-scores.get(node, 0), digest(node.encode() + tail).digest()))
 
 
-def elected(nodes: Iterable[str], address: str, scores: Scores = _NO_SCORES) -> str | None:
+def elected(nodes: Iterable[str], address: str, scores: Scores | None = None) -> str | None:
     """The first of ranked, without sorting. None without nodes."""
     tail = f"#{address}".encode()
     digest = hashlib.sha256

@@ -73,7 +73,13 @@ class Item:
 
 def changed(item: Item, obj: Object) -> Item:
     """The same place with another object; lines stay those of what was written."""
-    return replace(item, obj=obj, waves_of={"value": item.source_value})
+    return made(item, obj, waves_of={"value": item.source_value})
+
+
+def made(item: Item, obj: Object, **more: Any) -> Item:
+    """The same place with another object."""
+    changes: dict[str, Any] = {"obj": obj, **more}
+    return replace(item, **changes)
 
 
 class Folders:
@@ -167,9 +173,7 @@ class Folders:
         for one in map(as_dict, as_list(spec.get("configMapGenerator"))):
             data = dict(as_text(text).partition("=")[::2] for text in as_list(one.get("literals")))
             metadata = {"name": as_text(one.get("name")), "namespace": as_text(one.get("namespace")) or None}
-            found.append(
-                replace(where, obj={"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
-            )
+            found.append(made(where, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}))
         for one in map(as_dict, as_list(spec.get("helmCharts"))):
             name = as_text(one.get("releaseName")) or as_text(one.get("name"))
             values = one.get("valuesInline")
@@ -178,7 +182,7 @@ class Folders:
                 values = {**as_dict(next(iter(self.load(file)), None)), **as_dict(values)}
             metadata = {"name": name, "namespace": as_text(one.get("namespace")) or as_text(spec.get("namespace"))}
             chart = {**one, "values": values}
-            found.append(replace(where, obj={"kind": CHART, "metadata": metadata, "spec": chart}))
+            found.append(made(where, {"kind": CHART, "metadata": metadata, "spec": chart}))
         return found
 
     def transform(self, items: list[Item], spec: Object, folder: str) -> list[Item]:

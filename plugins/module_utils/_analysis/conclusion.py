@@ -50,8 +50,8 @@ def explained(text: str, unknown: Mapping[str, str]) -> str:
     return f"{_about_unknown(unknown)} {text}" if unknown else text
 
 
-def _path(finding: Mapping[str, Any]) -> str:
-    ref = finding["object"]
+def named(ref: Mapping[str, str]) -> str:
+    """The object of a finding, for people."""
     return f"{ref['kind']} {ref['namespace']}/{ref['name']}" if ref.get("namespace") else f"{ref['kind']} {ref['name']}"
 
 
@@ -80,7 +80,7 @@ def statements(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     for finding in () if result.get("scope") == "named" else result.get("findings") or ():
         if finding["severity"] not in _RANK or finding["caused_by"] or _identity(finding) in spoken:
             continue
-        text = f"{finding['code']} {_path(finding)}: {finding['summary']}"
+        text = f"{finding['code']} {named(finding['object'])}: {finding['summary']}"
         told.append((_RANK[finding["severity"]], 1, finding["severity"], text))
     told.sort(key=lambda entry: entry[:2])
     return [(severity, text) for _rank, _order, severity, text in told]

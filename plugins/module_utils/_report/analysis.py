@@ -46,10 +46,6 @@ def checked(result: Any) -> Result:
     return result
 
 
-def _named(ref: Mapping[str, str]) -> str:
-    return f"{ref['kind']} {ref['namespace']}/{ref['name']}" if ref.get("namespace") else f"{ref['kind']} {ref['name']}"
-
-
 def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
@@ -107,7 +103,7 @@ def grouped(findings: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, An
     groups: dict[tuple[Any, ...], tuple[Mapping[str, Any], list[str]]] = {}
     for one in findings:
         key = (one["code"], one["severity"], one["summary"], one["fix"], one.get("file"), one.get("line"))
-        groups.setdefault(key, (one, []))[1].append(_named(one["object"]))
+        groups.setdefault(key, (one, []))[1].append(conclusion.named(one["object"]))
     return list(groups.values())
 
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis import conclusion
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.catalogue import CATALOGUE
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import FAIL_ON, fails
 from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis import (
     _UNXML,
     RenderError,
     Result,
-    _named,
     checked,
     place_of,
 )
@@ -91,6 +91,6 @@ def _plain(finding: Mapping[str, Any], base: str) -> str:
     where = f"{place_of(finding, base)}: " if finding.get("file") else ""
     causes = f"\nbecause of {', '.join(finding['caused_by'])}" if finding["caused_by"] else ""
     return (
-        f"{where}{finding['severity']}: {finding['code']} {_named(finding['object'])}: {finding['summary']}{causes}\n"
+        f"{where}{finding['severity']}: {finding['code']} {conclusion.named(finding['object'])}: {finding['summary']}{causes}\n"
         f"{finding['fix']}\n{finding['docs']}"
     )

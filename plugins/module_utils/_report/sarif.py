@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis import conclusion
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.catalogue import CATALOGUE
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import DOCS
 from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis import (
     _LEVELS,
     HOME,
     Result,
-    _named,
     _relative,
     checked,
     unseen,
@@ -43,7 +43,7 @@ def sarif(result: Result, base: str = "") -> str:
         location: dict[str, Any] = {"uri": uri}
         if based:
             location["uriBaseId"] = "SRCROOT"
-        about = f"{_named(one['object'])} {one.get('field', '')}".strip()
+        about = f"{conclusion.named(one['object'])} {one.get('field', '')}".strip()
         print_of = hashlib.sha256(f"{one['code']} {uri} {about}".encode()).hexdigest()[:32]
         because = f" (because of {', '.join(one['caused_by'])})" if one["caused_by"] else ""
         results.append(
@@ -51,7 +51,7 @@ def sarif(result: Result, base: str = "") -> str:
                 "ruleId": one["code"],
                 "ruleIndex": place[one["code"]],
                 "level": _LEVELS[one["severity"]],
-                "message": {"text": f"{_named(one['object'])}: {one['summary']}{because}. {one['fix']}"},
+                "message": {"text": f"{conclusion.named(one['object'])}: {one['summary']}{because}. {one['fix']}"},
                 "locations": [
                     {
                         "physicalLocation": {
@@ -111,7 +111,7 @@ def _notifications(result: Result, located: Sequence[Mapping[str, Any]]) -> Iter
     there = {id(one) for one in located}
     for one in result["findings"]:
         if id(one) not in there:
-            text_of = f"{one['code']} {_named(one['object'])}: {one['summary']}"
+            text_of = f"{one['code']} {conclusion.named(one['object'])}: {one['summary']}"
             yield {"level": _LEVELS[one["severity"]], "message": {"text": text_of}}
     for reason, codes in unseen(result):
         yield {"level": "note", "message": {"text": f"{', '.join(codes)} could not look: {reason}"}}

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     Object,
     as_dict,
@@ -24,6 +23,11 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
     as_text,
     metadata_of,
 )
+
+try:
+    import yaml
+except ImportError:  # connect() says it to the user
+    pass
 
 PREFIX = "sh.helm.release.v1."
 # A release is some ten kilobytes; what unpacks to more than this is none.

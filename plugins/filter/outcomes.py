@@ -26,11 +26,11 @@ def preflight(probe: t.Any) -> dict[str, t.Any]:
     return _preflight.preflight(_result("preflight", "l2_probe", probe))
 
 
-def portions(pools: t.Any, held: t.Any = (), most: int = 4096, size: int = 512) -> list[dict[str, t.Any]]:
+def chunk_addresses(pools: t.Any, held: t.Any = (), most: int = 4096, size: int = 512) -> list[dict[str, t.Any]]:
     if isinstance(pools, (str, t.Mapping)) or not isinstance(pools, t.Iterable):
-        raise AnsibleFilterError("l2ops.metallb.portions: a list of ranges and prefixes is wanted")
+        raise AnsibleFilterError("l2ops.metallb.chunk_addresses: a list of ranges and prefixes is wanted")
     try:
-        return _preflight.portions([str(one) for one in pools], [str(one) for one in held], int(most), int(size))
+        return _preflight.chunk_addresses([str(one) for one in pools], [str(one) for one in held], int(most), int(size))
     except ValueError as why:
         raise AnsibleFilterError(str(why)) from why
 
@@ -46,4 +46,4 @@ class FilterModule:
     """Filters of l2ops.metallb."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"portions": portions, "preflight": preflight, "failover": failover}
+        return {"chunk_addresses": chunk_addresses, "preflight": preflight, "failover": failover}

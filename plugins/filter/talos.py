@@ -17,7 +17,7 @@ def label_patches(
     if isinstance(versions, str):
         raise AnsibleFilterError(f"l2ops.metallb.label_patches: versions must be a list, not {versions!r}")
     try:
-        return machine_config.written(
+        return machine_config.render_patches(
             str(form), str(key), str(cluster or ""), str(machine_set or ""), [str(one) for one in versions or ()]
         )
     except ValueError as why:

@@ -69,7 +69,7 @@ options:
   hold:
     description:
       - Seconds to watch after a removal whether somebody puts the label back. If so it is removed a second time. If it
-        comes back again the module gives up on that node and fails, naming who did it and what cures it for good.
+        comes back again the module gives up on that node and fails, naming who did it and what fixes it for good.
       - It fails likewise where a label that Talos owns came back once and then stayed away. Talos seldom misses a removal
         (one of 80 of those that followed at once, seen with v1.12.0); it puts the label back at its next restart, or when
         its configuration is applied again.
@@ -415,10 +415,10 @@ def finish(module: AnsibleModule, task: Task, planned: int) -> None:
         owned = [one["node"] for one in standing if one["owned_by_talos"]]
         away = [one["node"] for one in standing if one["held"]]
         for_now = f" It is away from {listing(away)} since its second removal, until Talos looks again." if away else ""
-        cure = owner_hint(owned, task.key) if owned else stranger_hint(who, task.key)
+        fix = owner_hint(owned, task.key) if owned else stranger_hint(who, task.key)
         module.fail_json(
             msg=f"The label {task.key} was removed from {listing(names)} and put back by {who}, first after "
-            f"{min(one['after_seconds'] for one in standing):g} s. Not tried any further.{for_now} {cure}",
+            f"{min(one['after_seconds'] for one in standing):g} s. Not tried any further.{for_now} {fix}",
             failure_kind="execution",
             **result,
         )

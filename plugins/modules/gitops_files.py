@@ -242,7 +242,7 @@ options:
     default: []
   ignore:
     description:
-      - Findings that are left out of account, by code, slug or pattern, as in M(l2ops.metallb.l2_validate).
+      - Findings that are ignored, by code, slug or pattern, as in M(l2ops.metallb.l2_validate).
     type: list
     elements: str
     default: []
@@ -355,7 +355,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS as JUDGING
-from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import judged, options_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import analyze_until_settled, options_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import listed, spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.repository import combined
 from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.manifests import ManifestError, read_repository
@@ -366,12 +366,12 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.request impo
     App,
     Chart,
     GitopsError,
-    Wishes,
+    RepositoryRequest,
     chart_of,
     traefik,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import OptionError
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import written
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import from_manifests
 
 try:
     import yaml
@@ -466,7 +466,7 @@ def wishes_of(params):
         option: [{**one, **{key: listed(one[key]) for key in texts if key in one}} for one in params[option]]
         for option in ("pools", "advertisements")
     }
-    return Wishes(
+    return RepositoryRequest(
         style=params["style"],
         metallb=Chart(
             params["release_name"], params["namespace"], chart, repo, params["version"], params["chart_values"], True
@@ -528,9 +528,9 @@ def inside(module, top, name):
         fail(module, f"path: {os.path.join(top, name)} is a link that leads out of {top}, to {real}. Remove it.")
 
 
-def judgement(module, params, top, wishes, changes):
+def judgement(module, params, top, request, changes):
     """The verdict on what will be there, in the folder around this cluster's: beyond it may be other clusters'."""
-    around = os.path.dirname(wishes.folder)
+    around = os.path.dirname(request.folder)
     texts = {
         os.path.relpath(one.path, around or "."): None if one.action == "removed" else one.after
         for one in changes
@@ -538,7 +538,7 @@ def judgement(module, params, top, wishes, changes):
     }
     try:
         options, notes = options_of(params)
-        found = read_repository(os.path.join(top, around) if top else "", texts, wishes.metallb.namespace, yaml)
+        found = read_repository(os.path.join(top, around) if top else "", texts, request.metallb.namespace, yaml)
     except (OptionError, ManifestError) as error:
         fail(module, str(error))
     ours = {
@@ -547,8 +547,8 @@ def judgement(module, params, top, wishes, changes):
     concerned = [one for one in found.clusters if one.paths & ours] or found.clusters
     verdicts = []
     for one in concerned:
-        base = written(one.objects, one.sources, one.settings, one.namespace, one.plan, one.faults)
-        verdicts.append((one.name, judged(lambda base=base: base, options, 0)[1]))
+        base = from_manifests(one.objects, one.sources, one.settings, one.namespace, one.plan, one.faults)
+        verdicts.append((one.name, analyze_until_settled(lambda base=base: base, options, 0)[1]))
     verdict = combined(verdicts)
     for note in (*notes, *verdict.notes, *found.told):
         module.warn(note)
@@ -580,14 +580,14 @@ def main() -> None:
     if yaml is None:
         module.fail_json(msg=missing_required_lib("PyYAML", reason="to write manifests"), exception=str(YAML_ERROR))
     try:
-        wishes = wishes_of(params)
-        wanted = render(wishes, yaml)
+        request = wishes_of(params)
+        wanted = render(request, yaml)
     except GitopsError as error:
         fail(module, str(error))
     top = params["path"]
     if top and os.path.exists(top) and not os.path.isdir(top):
         fail(module, f"path: {top} is no folder.")
-    changes = decide(wanted, read(module, top, wanted, wishes.folder) if top else {}, params["prune"])
+    changes = decide(wanted, read(module, top, wanted, request.folder) if top else {}, params["prune"])
     listing = [
         {"path": one.path, "action": one.action, "content": one.after or one.before, "refused": one.refused}
         for one in changes
@@ -596,7 +596,7 @@ def main() -> None:
     diff = [
         {"before": one.before, "after": one.after, "before_header": one.path, "after_header": one.path} for one in todo
     ]
-    verdict = judgement(module, params, top, wishes, changes)
+    verdict = judgement(module, params, top, request, changes)
     told = verdict.as_result()
     about = {"files": listing, "diff": diff, **told}
     if verdict.fails(params["fail_on"]):

@@ -14,7 +14,7 @@ version_added: 1.0.0
 description:
   - Creates and changes the IPAddressPool and L2Advertisement objects of MetalLB, all in one pass.
   - Before anything is sent, the result is judged by the rules of this collection, which find what MetalLB's own webhook
-    accepts without a word, such as a pool that holds the address of a node. Errors are refused.
+    accepts silently, such as a pool that holds the address of a node. Errors are refused.
   - Then everything is rehearsed by the API server (dry run), which is also all that check mode does.
   - Objects that exist under the same names are taken over. Labels and annotations that others wrote stay.
   - A pool that gives a live service its address is not removed or shrunk without O(force).
@@ -30,7 +30,7 @@ attributes:
     support: full
     details:
       - The API server and MetalLB's webhook take part by a dry run. A pool that takes over addresses which another one
-        gives up in the same run cannot be rehearsed, see RV(not_rehearsed).
+        gives up in the same run cannot be tried in a dry run, see RV(not_dry_run).
   diff_mode:
     support: full
   idempotent:
@@ -156,7 +156,7 @@ options:
     default: false
   force:
     description:
-      - Whether a change may take the address of a live service away. RV(endangered_services) lists such services.
+      - Whether a change may take the address of a live service away. RV(services_losing_address) lists such services.
     type: bool
     default: false
   validate:
@@ -190,7 +190,7 @@ options:
     default: []
   ignore:
     description:
-      - Findings that are left out of account, by code, slug or pattern, and with C(=object) of one object alone.
+      - Findings that are ignored, by code, slug or pattern, and with C(=object) of one object alone.
         An object's annotation C(l2ops.metallb/ignore) does the same.
     type: list
     elements: str
@@ -267,7 +267,7 @@ applied:
   type: list
   elements: str
   sample: [create IPAddressPool main-pool]
-endangered_services:
+services_losing_address:
   description: Live services that get their address from what a pool gives up.
   returned: always
   type: list
@@ -294,8 +294,8 @@ endangered_services:
       address: 192.168.7.203
       pool: main-pool
       moves_to: ""
-not_rehearsed:
-  description: Objects that the API server could not rehearse, as C(kind name).
+not_dry_run:
+  description: Objects that the API server could not dry_run_all, as C(kind name).
   returned: always
   type: list
   elements: str
@@ -349,8 +349,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.options impor
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations.config_plan import (
     ADVERTISEMENTS,
     POOLS,
-    Plan,
-    Step,
+    Change,
+    ConfigPlan,
     diff_of,
     endangered,
     lost,
@@ -364,7 +364,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers
     is_speaker,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules import advertisements, pools
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import OptionError
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
@@ -392,15 +392,15 @@ class Config:
         self.current: dict[str, list] = {POOLS: [], ADVERTISEMENTS: []}
         self.seen: dict[str, ListOutcome] = {}
         self.crds_missing = False
-        self.plan = Plan()
+        self.plan = ConfigPlan()
         # after-images of the API server, by kind and name
         self.rehearsed: dict[tuple[str, str], dict] = {}
         self.result: dict = {
             "changed": False,
             "changes": [],
             "applied": [],
-            "endangered_services": [],
-            "not_rehearsed": [],
+            "services_losing_address": [],
+            "not_dry_run": [],
             "findings": [],
             "checks": [],
         }
@@ -431,7 +431,7 @@ class Config:
         self.current = {plural: outcomes[plural].objects for plural in (POOLS, ADVERTISEMENTS)}
         self.set_plan(plan(self.current, self.wanted, self.module.params["prune"]))
 
-    def set_plan(self, found: Plan) -> None:
+    def set_plan(self, found: ConfigPlan) -> None:
         self.plan = found
         self.result["changes"] = [
             {"action": step.action, "kind": step.kind, "name": step.name} for step in found.changes
@@ -447,7 +447,7 @@ class Config:
             options = Options.make(**given)
         except OptionError as why:
             self.module.fail_json(msg=str(why), failure_kind="execution", **self.result)
-        verdict = judge(self.outcome(), options, CODES)
+        verdict = evaluate(self.outcome(), options, CODES)
         self.result.update(verdict.as_result())
         for note in verdict.notes:
             self.module.warn(note)
@@ -503,14 +503,14 @@ class Config:
                 f"one of them cannot be seen: {self.services_error} Or set force: true."
             )
         found = endangered(self.plan.changes, self.services)
-        self.result["endangered_services"] = [one.as_result() for one in found]
+        self.result["services_losing_address"] = [one.as_result() for one in found]
         if found and not force:
             named = "; ".join(
                 f"{one.namespace}/{one.name} has {one.address} from {one.pool}"
                 + (f", which moves to {one.moves_to}" if one.moves_to else "")
                 for one in found[:10]
             )
-            more = f" (and {len(found) - 10} more, see endangered_services)" if len(found) > 10 else ""
+            more = f" (and {len(found) - 10} more, see services_losing_address)" if len(found) > 10 else ""
             self.fail(
                 f"Live services would lose their address, if only for a moment: {named}{more}. Keep these addresses in "
                 "their pools, or set force: true.",
@@ -519,12 +519,12 @@ class Config:
 
     # -- rehearsing and doing -----------------------------------------------------------------------------------------
 
-    def rehearse(self) -> None:
+    def dry_run_all(self) -> None:
         """Send everything as a dry run. Drops changes that turn out to be none."""
         real = []
         for step in self.plan.changes:
             if self.crds_missing:
-                self.result["not_rehearsed"].append(f"{step.kind} {step.name}")
+                self.result["not_dry_run"].append(f"{step.kind} {step.name}")
                 real.append(step)
                 continue
             try:
@@ -533,7 +533,7 @@ class Config:
                 if not (error.webhook_denied and step.plural == POOLS and self.plan.frees_addresses):
                     self.refused(step, error)
                 # It may want what another pool has not yet given up. The real run sends that one first.
-                self.result["not_rehearsed"].append(f"{step.kind} {step.name}")
+                self.result["not_dry_run"].append(f"{step.kind} {step.name}")
                 real.append(step)
                 continue
             if step.action == "update" and shown(after) == shown(step.before):
@@ -544,7 +544,7 @@ class Config:
         if len(real) != len(self.plan.changes):
             names = {(step.plural, step.name) for step in real}
             steps = [step for step in self.plan.steps if (step.plural, step.name) in names]
-            self.set_plan(Plan(real, steps, self.plan.unchanged, self.plan.foreign))
+            self.set_plan(ConfigPlan(real, steps, self.plan.unchanged, self.plan.foreign))
 
     def apply(self) -> None:
         live: dict[tuple[str, str], dict | None] = {}
@@ -557,7 +557,7 @@ class Config:
             self.result["changed"] = True
             self.result["applied"].append(f"{step.action} {step.kind} {step.name}")
 
-    def send(self, step: Step, live: dict | None, *, dry_run: bool) -> dict:
+    def send(self, step: Change, live: dict | None, *, dry_run: bool) -> dict:
         """One step, over a webhook that is still starting and over changes that do not matter."""
         conflicts = 0
         while True:
@@ -576,7 +576,7 @@ class Config:
                 else:
                     raise
 
-    def send_once(self, step: Step, live: dict | None, dry_run: bool) -> dict:
+    def send_once(self, step: Change, live: dict | None, dry_run: bool) -> dict:
         if step.action == "create":
             body = shown(step.after)
             return self.kube.create(
@@ -595,7 +595,7 @@ class Config:
         patch.setdefault("metadata", {})["resourceVersion"] = live["metadata"]["resourceVersion"]
         return self.kube.patch(self.path(step), patch, dry_run=dry_run, strict=True)
 
-    def path(self, step: Step) -> str:
+    def path(self, step: Change) -> str:
         return resource_path(step.plural, GROUP, VERSION, self.namespace, step.name)
 
     def wait_for_webhook(self, error: ApiError) -> None:
@@ -624,7 +624,7 @@ class Config:
             f"changed: {why}. {self.so_far()}"
         )
 
-    def refused(self, step: Step, error: ApiError) -> None:
+    def refused(self, step: Change, error: ApiError) -> None:
         what = f"{step.action} {step.kind} {step.name}"
         unknown = UNKNOWN_FIELD.search(error.reason)
         if unknown:
@@ -762,7 +762,7 @@ def main() -> None:
             module.warn(f"{one} is kept by another tool, which may change it back.")
         config.judge()
         config.guard()
-        config.rehearse()
+        config.dry_run_all()
         if module._diff:
             config.result["diff"] = config.diffs()
         if module.check_mode:

@@ -14,7 +14,7 @@ version_added: 1.0.0
 description:
   - Follows each service along MetalLB's own chain of decisions (type and class, address, pool, advertisement, endpoints,
     candidates, announcer, interfaces, wire, port), says where it breaks, for each node why it is or isn't the
-    announcer, and first of all one sentence of cause and remedy.
+    announcer, and first of all one sentence of cause and fix.
   - Looks at a live cluster or at a snapshot of one. Given what M(l2ops.metallb.l2_probe) and
     M(l2ops.metallb.service_probe) returned, it also says what the wire means, and believes the wire over the API.
 author:
@@ -42,7 +42,7 @@ options:
       - Services to diagnose, as C(namespace/name). All that MetalLB serves by default.
     type: list
     elements: str
-  most_nodes:
+  max_nodes:
     description:
       - How many nodes are listed for each service at most.
     type: int
@@ -88,7 +88,7 @@ options:
   wire:
     description:
       - The result of M(l2ops.metallb.l2_probe). What the wire says beats what the API says.
-      - The result of a task that was skipped or failed is left out of account.
+      - The result of a task that was skipped or failed is ignored.
     type: dict
   ports:
     description:
@@ -96,7 +96,7 @@ options:
     type: dict
   ignore:
     description:
-      - Findings that are left out of account, by code (V(MLB404)), slug (V(pool-not-advertised)) or pattern (V(MLB4*)), for all
+      - Findings that are ignored, by code (V(MLB404)), slug (V(pool-not-advertised)) or pattern (V(MLB4*)), for all
         objects or after an equals sign for some (V(MLB503=Service default/web), V(MLB2*=Node cp-*)).
       - An object may also carry the annotation C(l2ops.metallb/ignore) with codes, separated by commas.
     type: list
@@ -139,7 +139,7 @@ EXAMPLES = r"""
     fail_on: never
   register: diagnosis
 
-- name: Show cause and remedy
+- name: Show cause and fix
   ansible.builtin.debug:
     msg: "{{ diagnosis.sentences }}"
 
@@ -162,8 +162,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sentences:
-  description: For each service that is not fine, its name, the cause, and the remedy.
-  returned: unless it could not look
+  description: For each service that is not fine, its name, the cause, and the fix.
+  returned: unless nothing could be read
   type: list
   elements: str
   sample:
@@ -171,12 +171,12 @@ sentences:
       label; the cause is MLB201, Node cp-1: it has the label … Take it out of Talos' machine configuration …"
 ok:
   description: Whether every service is known to be fine, and there is no error elsewhere.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: bool
   sample: false
 diagnoses:
   description: One for each service, broken ones first.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: list
   elements: dict
   contains:
@@ -184,22 +184,22 @@ diagnoses:
       description: Namespace and name.
       type: str
     state:
-      description: V(ok), V(warning), V(broken), or V(unknown) when something that would show it could not be looked at.
+      description: V(ok), V(warning), V(broken), or V(unknown) when something that would show it could not be checked.
       type: str
     sentence:
-      description: The service's name, cause and remedy.
+      description: The service's name, cause and fix.
       type: str
     cause:
       description: What is the matter. Empty when nothing is.
       type: str
-    remedy:
-      description: What mends it.
+    fix:
+      description: What fixes it.
       type: str
     addresses:
       description: Addresses that the service has.
       type: list
       elements: str
-    predicted:
+    elected:
       description: The node that the election gives. Null for nobody.
       type: str
     reported:
@@ -236,9 +236,9 @@ diagnoses:
       state: ok
       sentence: "traefik/traefik: fine, announced by worker-2."
       cause: ""
-      remedy: ""
+      fix: ""
       addresses: [192.168.7.203]
-      predicted: worker-2
+      elected: worker-2
       reported: [worker-2]
       answering: []
       steps:
@@ -258,7 +258,7 @@ diagnoses:
       findings: []
 findings:
   description: What is wrong, worst first, causes before their consequences.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: list
   elements: dict
   contains:
@@ -269,7 +269,7 @@ findings:
       description: The same as a word.
       type: str
     severity:
-      description: V(error), traffic is or will be broken; V(warning), it works by luck or against advice; V(info).
+      description: V(error), traffic is or will be broken; V(warning), it works now, but is fragile or discouraged; V(info).
       type: str
     object:
       description: What it is about, with C(kind), C(namespace) and C(name).
@@ -281,7 +281,7 @@ findings:
       description: What it was seen by; depends on the finding.
       type: dict
     fix:
-      description: What mends it.
+      description: What fixes it.
       type: str
     docs:
       description: Where more is said about it.
@@ -320,7 +320,7 @@ findings:
       field: spec.addresses[0]
 checks:
   description: Every rule and what came of it.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: list
   elements: dict
   contains:
@@ -331,15 +331,15 @@ checks:
       description: V(passed), V(failed), V(warning) or V(skipped).
       type: str
     reason:
-      description: Why it was skipped, or could look only at a part.
+      description: Why it was skipped, or ran only in part.
       type: str
   sample:
     - id: MLB310
       result: skipped
       reason: "no DHCP ranges are known: give the option dhcp_ranges (metallb_dhcp_ranges)"
 summary:
-  description: Numbers of findings by severity, of rules that could not look, and of findings that were ignored.
-  returned: unless it could not look
+  description: Numbers of findings by severity, of checks that were skipped, and of findings that were ignored.
+  returned: unless nothing could be read
   type: dict
   sample:
     errors: 1
@@ -349,7 +349,7 @@ summary:
     ignored: 0
 verdict:
   description: The most important of it in one line.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: str
   sample: "1 error, 0 warnings: MLB301 IPAddressPool metallb-system/main-pool: 192.168.7.2-192.168.7.250 holds the address of 1
     node: 192.168.7.6 (talos-worker-1)"
@@ -357,12 +357,12 @@ worst:
   description:
     - The worst of it, V(error), V(unknown), V(warning) or V(none), which O(fail_on) is compared with. For those who let it fail V(never) and
       judge by themselves.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: str
   sample: error
 scope:
   description: V(named) when services were asked for by name, so that only what concerns them counts, else V(all).
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: str
   sample: all
 unknown:
@@ -370,9 +370,9 @@ unknown:
   returned: always
   type: dict
   sample: {}
-not_looked_at:
+skipped_kinds:
   description: Kinds that could not be read, and why.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: dict
   sample: {}
 api_error:
@@ -390,7 +390,11 @@ failure_kind:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS, judged, options_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import (
+    ARGUMENTS,
+    analyze_until_settled,
+    options_of,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.conclusion import conclude, unknown_kinds
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import spread
 from ansible_collections.l2ops.metallb.plugins.module_utils._diagnosis.diagnosis import diagnose_all
@@ -401,7 +405,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file impor
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import gather
 
 
-def taker(module):
+def snapshot_source(module):
     """What takes a snapshot, and for how many seconds it is worth taking another one."""
     namespace = module.params["namespace"]
     if module.params["snapshot"]:
@@ -433,10 +437,10 @@ def chosen(module, snapshot):
     names = [name if "/" in name else f"default/{name}" for name in asked]
     there = {service.path for service in snapshot.services.values()}
     if not snapshot.has("services"):
-        fail(module, f"Services could not be looked at: {snapshot.why_missing('services')}")
+        fail(module, f"Services could not be checked: {snapshot.why_missing('services')}")
     unknown = [name for name in names if name not in there]
     if unknown:
-        balanced = ", ".join(service.path for service in snapshot.balanced[:10]) or "none"
+        balanced = ", ".join(service.path for service in snapshot.load_balancer_services[:10]) or "none"
         fail(module, f"services: there is no Service {unknown[0]}. Those that MetalLB serves: {balanced}.")
     return list(dict.fromkeys(names))
 
@@ -445,7 +449,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(
             services={"type": "list", "elements": "str"},
-            most_nodes={"type": "int", "default": 50},
+            max_nodes={"type": "int", "default": 50},
             **ARGUMENTS,
         ),
         supports_check_mode=True,
@@ -457,10 +461,10 @@ def main() -> None:
     except OptionError as error:
         fail(module, str(error))
     with guarded(module):
-        take, seconds = taker(module)
-        context, verdict = judged(take, options, seconds)
+        take, seconds = snapshot_source(module)
+        context, verdict = analyze_until_settled(take, options, seconds)
     names = chosen(module, context.snapshot)
-    diagnoses = diagnose_all(context, verdict, names, max(0, params["most_nodes"]))
+    diagnoses = diagnose_all(context, verdict, names, max(0, params["max_nodes"]))
     for note in (*notes, *verdict.notes):
         module.warn(note)
     result = dict(
@@ -471,7 +475,7 @@ def main() -> None:
         verdict=verdict.headline(),
         scope="named" if names else "all",
         unknown=unknown_kinds(context.snapshot),
-        not_looked_at=dict(context.snapshot.missing),
+        skipped_kinds=dict(context.snapshot.missing),
     )
     result.update(conclude(result, params["fail_on"], params["unknown"]))
     if "failure_kind" in result:

@@ -14,7 +14,7 @@ version_added: 1.0.0
 description:
   - Reads everything that decides who announces which address, by about twenty parallel list calls, and returns it together
     with the node that MetalLB's election gives for each service, and for other nodes the reason why not.
-  - A kind that may not be read is named in RV(not_looked_at); the rest is returned all the same.
+  - A kind that may not be read is named in RV(skipped_kinds); the rest is returned all the same.
   - Can save what it read to a file, for M(l2ops.metallb.l2_validate) and M(l2ops.metallb.l2_diagnose) to look at without the
     cluster. The file holds no Secrets and no environment of other people's pods.
 author:
@@ -49,7 +49,7 @@ options:
       - File to write the snapshot to, on the host where the module runs; compressed if its name ends in C(.gz).
       - It is written in check mode, too, since it is no part of the cluster.
     type: path
-  most_nodes:
+  max_nodes:
     description:
       - How many nodes are listed for each service at most.
     type: int
@@ -333,14 +333,14 @@ services:
     pool:
       description: The pool that holds its addresses. Empty for none.
       type: str
-    predicted:
+    elected:
       description: The node that the election gives. Empty when nobody may announce.
       type: str
     reported:
       description: The node that ServiceL2Status names. It can be stale in MetalLB 0.15.
       type: str
     candidates:
-      description: Nodes that may announce it, in the order in which they would (O(most_nodes) at most).
+      description: Nodes that may announce it, in the order in which they would (O(max_nodes) at most).
       type: list
       elements: str
     candidate_count:
@@ -351,7 +351,7 @@ services:
         else empty.
       type: str
     reasons:
-      description: For nodes that do not announce it, why not (O(most_nodes) at most).
+      description: For nodes that do not announce it, why not (O(max_nodes) at most).
       type: dict
     cause:
       description: Why nobody may announce it, in one sentence. Empty when somebody may.
@@ -366,7 +366,7 @@ services:
           protocol: TCP
       policy: Cluster
       pool: main-pool
-      predicted: talos-worker-2
+      elected: talos-worker-2
       reported: talos-worker-2
       candidates: [talos-worker-2, talos-worker-1]
       candidate_count: 2
@@ -395,7 +395,7 @@ unknown:
   returned: always
   type: dict
   sample: {}
-not_looked_at:
+skipped_kinds:
   description: Kinds that could not be read, and why.
   returned: success
   type: dict
@@ -428,7 +428,7 @@ POLL = 0.5
 STUCK = 10.0
 
 
-def taker(module):
+def snapshot_source(module):
     """What takes a snapshot, and for how many seconds it is worth taking another one."""
     namespace = module.params["namespace"]
     if module.params["snapshot"]:
@@ -459,23 +459,23 @@ def main() -> None:
             snapshot={"type": "path"},
             settle={"type": "int", "default": 0},
             save_to={"type": "path"},
-            most_nodes={"type": "int", "default": 50},
+            max_nodes={"type": "int", "default": 50},
             unknown={"type": "str", "choices": list(POLICIES), "default": "fail"},
         ),
         supports_check_mode=True,
     )
     with guarded(module):
-        take, seconds = taker(module)
+        take, seconds = snapshot_source(module)
         deadline = time.monotonic() + seconds
         differing, since = [], time.monotonic()
         while True:
             snapshot = take()
-            found = facts(snapshot, max(0, module.params["most_nodes"]))
+            found = facts(snapshot, max(0, module.params["max_nodes"]))
             left = deadline - time.monotonic()
             differ = [
-                (one["name"], one["predicted"], one["reported"])
+                (one["name"], one["elected"], one["reported"])
                 for one in found["services"]
-                if one["predicted"] != one["reported"]
+                if one["elected"] != one["reported"]
             ]
             # After a restart of nodes a speaker is ready only after 10 to 30 s, and nothing moves before.
             starting = found["metallb"]["speakers_ready"] < found["metallb"]["speakers"]

@@ -32,7 +32,7 @@ options:
         (V(192.168.7.0/24)), a dict with C(address) or C(addresses) (and, if you like, C(name), which comes back in the
         result,
         and C(node), the node that should answer), an entry of the C(services) or C(pools) of M(l2ops.metallb.l2_info), of a live
-        cluster or a snapshot (a service's C(predicted) node is the one that should answer), or a Kubernetes object as
+        cluster or a snapshot (a service's C(elected) node is the one that should answer), or a Kubernetes object as
         C(kubernetes.core.k8s_info) returns it, of kind
         IPAddressPool (all its addresses) or Service (those that it was given).
       - Each address is asked for once, however often it is named.
@@ -492,7 +492,7 @@ targets:
       description:
         - The code of the finding that this is, such as V(MLB602), or empty when all is well. See C(docs/findings) of the collection.
         - It rests on the wire alone. M(l2ops.metallb.l2_diagnose), given this result as O(l2ops.metallb.l2_diagnose#module:wire), knows
-          what the API says as well, and names cause and remedy, also of what only both together show (MLB607).
+          what the API says as well, and names cause and fix, also of what only both together show (MLB607).
       type: str
       sample: ''
     conclusive:

@@ -151,7 +151,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers
     unready,
     wrong_statuses,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import predictions
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import ELECTION, gather
@@ -302,7 +302,7 @@ class Wait:
         except ApiError:
             return []
         codes = INSTALLATION | (SERVICES if self.module.params["until"] == "l2_status" else frozenset())
-        verdict = judge(snapshot, Options(settle=0), codes=codes)
+        verdict = evaluate(snapshot, Options(settle=0), codes=codes)
         wanted = None if self.services is None else {"/".join(service) for service in self.services}
         found = []
         for one in verdict.findings:

@@ -3,19 +3,19 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Judge a layer 2 set-up: running, saved, or not yet applied."""
+"""Check a layer 2 set-up: running, saved, or not yet applied."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: l2_validate
-short_description: Judge a MetalLB layer 2 set-up, running or not yet applied
+short_description: Check a MetalLB layer 2 set-up, running or not yet applied
 version_added: 1.0.0
 description:
   - Applies all rules of this collection (findings MLB1xx to MLB7xx) to a live cluster, to a saved snapshot, to manifests on
     disk, or to pools, advertisements and services given as options; the latter two alone, or as if they were applied
     to the cluster or snapshot.
-  - A rule that could not look says so in RV(checks) and is never taken for passed.
+  - A check that was skipped says so in RV(checks) and is never taken for passed.
   - It changes nothing. A healthy cluster gives neither errors nor warnings.
 author:
   - l2ops.metallb contributors (@l2ops)
@@ -138,7 +138,7 @@ options:
   wire:
     description:
       - The result of M(l2ops.metallb.l2_probe). What the wire says beats what the API says.
-      - The result of a task that was skipped or failed is left out of account.
+      - The result of a task that was skipped or failed is ignored.
     type: dict
   ports:
     description:
@@ -146,7 +146,7 @@ options:
     type: dict
   ignore:
     description:
-      - Findings that are left out of account, by code (V(MLB404)), slug (V(pool-not-advertised)) or pattern (V(MLB4*)), for all
+      - Findings that are ignored, by code (V(MLB404)), slug (V(pool-not-advertised)) or pattern (V(MLB4*)), for all
         objects or after an equals sign for some (V(MLB503=Service default/web), V(MLB2*=Node cp-*)).
       - An object may also carry the annotation C(l2ops.metallb/ignore) with codes, separated by commas.
     type: list
@@ -199,7 +199,7 @@ EXAMPLES = r"""
     node_networks: [192.168.7.0/24]
     fail_on: warning
 
-- name: Judge variables before anything is installed
+- name: Check variables before anything is installed
   l2ops.metallb.l2_validate:
     pools:
       - name: main-pool
@@ -219,7 +219,7 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description: What is wrong, worst first, causes before their consequences.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: list
   elements: dict
   contains:
@@ -230,7 +230,7 @@ findings:
       description: The same as a word.
       type: str
     severity:
-      description: V(error), traffic is or will be broken; V(warning), it works by luck or against advice; V(info).
+      description: V(error), traffic is or will be broken; V(warning), it works now, but is fragile or discouraged; V(info).
       type: str
     object:
       description: What it is about, with C(kind), C(namespace) and C(name).
@@ -242,7 +242,7 @@ findings:
       description: What it was seen by; depends on the finding.
       type: dict
     fix:
-      description: What mends it.
+      description: What fixes it.
       type: str
     docs:
       description: Where more is said about it.
@@ -285,7 +285,7 @@ findings:
       field: spec.addresses[0]
 checks:
   description: Every rule and what came of it.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: list
   elements: dict
   contains:
@@ -296,15 +296,15 @@ checks:
       description: V(passed), V(failed), V(warning) or V(skipped).
       type: str
     reason:
-      description: Why it was skipped, or could look only at a part.
+      description: Why it was skipped, or ran only in part.
       type: str
   sample:
     - id: MLB310
       result: skipped
       reason: "no DHCP ranges are known: give the option dhcp_ranges (metallb_dhcp_ranges)"
 summary:
-  description: Numbers of findings by severity, of rules that could not look, and of findings that were ignored.
-  returned: unless it could not look
+  description: Numbers of findings by severity, of checks that were skipped, and of findings that were ignored.
+  returned: unless nothing could be read
   type: dict
   sample:
     errors: 1
@@ -314,7 +314,7 @@ summary:
     ignored: 0
 verdict:
   description: The most important of it in one line.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: str
   sample: "1 error, 0 warnings: MLB301 IPAddressPool metallb-system/main-pool: 192.168.7.2-192.168.7.250 holds the address of 1
     node: 192.168.7.6 (talos-worker-1)"
@@ -323,7 +323,7 @@ worst:
     - The worst of it, V(error), V(warning) or V(none), which O(fail_on) is compared with. For those who let it fail V(never) and
       judge by themselves.
     - V(unknown) also where files were given and nothing in them could be judged; then RV(unknown) has C(manifests) with the reason.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: str
   sample: error
 unknown:
@@ -331,9 +331,9 @@ unknown:
   returned: always
   type: dict
   sample: {}
-not_looked_at:
+skipped_kinds:
   description: Kinds that could not be read, and why.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: dict
   sample: {}
 api_error:
@@ -352,7 +352,7 @@ failure_kind:
   sample: findings
 judged:
   description: What was judged.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: dict
   contains:
     against:
@@ -382,7 +382,7 @@ judged:
     unread: []
 clusters:
   description: One row for each cluster that the files describe; one row without a name where there is only one.
-  returned: unless it could not look
+  returned: unless nothing could be read
   type: list
   elements: dict
   contains:
@@ -416,7 +416,11 @@ clusters:
 from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import ARGUMENTS, judged, options_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import (
+    ARGUMENTS,
+    analyze_until_settled,
+    options_of,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.conclusion import (
     UNKNOWN,
     explained,
@@ -447,7 +451,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts im
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import SnapshotError, load
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import gather
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import DEFAULT_NAMESPACE, PLURALS
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import written
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import from_manifests
 
 try:
     import yaml
@@ -458,7 +462,7 @@ except ImportError as error:
     YAML_ERROR = error
 
 
-def taker(module):
+def snapshot_source(module):
     """What takes a snapshot, and for how many seconds it is worth taking another one."""
     namespace = module.params["namespace"]
     if module.params["snapshot"]:
@@ -587,13 +591,15 @@ def main() -> None:
             verdicts = []
             for found in reading.clusters:
                 given(module, found, found.namespace)
-                base = written(found.objects, found.sources, found.settings, found.namespace, found.plan, found.faults)
-                context, verdict = judged(lambda base=base: base, options, 0)
+                base = from_manifests(
+                    found.objects, found.sources, found.settings, found.namespace, found.plan, found.faults
+                )
+                context, verdict = analyze_until_settled(lambda base=base: base, options, 0)
                 verdicts.append((found.name, capped(verdict, found.worst)))
             if params["manifests"] and not any(params[option] for option in ("pools", "advertisements")):
                 nothing = reading.nothing()
         else:
-            look, seconds = taker(module)
+            look, seconds = snapshot_source(module)
 
             def take():
                 nonlocal reading
@@ -608,7 +614,7 @@ def main() -> None:
                 laid = snapshot.overlay(found.objects, found.sources, found.settings, kinds, found.plan)
                 return replace(laid, faults=found.faults)
 
-            context, verdict = judged(take, options, seconds)
+            context, verdict = analyze_until_settled(take, options, seconds)
             verdicts = [("", verdict)]
     verdict = combined(verdicts)
     rows = overview(verdicts)
@@ -626,7 +632,7 @@ def main() -> None:
         worst=UNKNOWN if (unknown or nothing) and verdict.worst != "error" else verdict.worst,
         unknown={**unknown, "manifests": nothing} if nothing else unknown,
         clusters=rows,
-        not_looked_at=dict(context.snapshot.missing),
+        skipped_kinds=dict(context.snapshot.missing),
         judged={
             "against": against,
             "files": reading.files,

@@ -246,7 +246,7 @@ class Omni:
         if not self.module.check_mode:
             self.verify(clusters[0], machine_set)
 
-    def apply(self, plan: _omni.Plan) -> None:
+    def apply(self, plan: _omni.OmniPlan) -> None:
         with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as folder:
             path = os.path.join(folder, "config-patches.yaml")
             with open(path, "w", encoding="utf-8") as file:

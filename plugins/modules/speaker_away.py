@@ -18,7 +18,7 @@ description:
     C(l2ops.metallb.failover_test) does all of it.
   - The taint has effect C(NoSchedule), so other pods of the node stay. New ones go elsewhere for as long as it lasts.
   - The taint is taken off after an error, too, and when this module is killed or Ansible is interrupted. A second process waits
-    for nothing else. Only the loss of the host that runs the module leaves it, which the next run mends.
+    for nothing else. Only the loss of the host that runs the module leaves it, which the next run fixes.
 author:
   - l2ops.metallb contributors (@l2ops)
 extends_documentation_fragment:
@@ -222,7 +222,7 @@ class Away:
         if not found:
             self.fail(f"There is no speaker DaemonSet in namespace {self.namespace}. Set namespace to MetalLB's.")
         self.daemonset = found[0]
-        pods = [pod for pod in self.pods() if pod.node == self.node and not pod.leaving]
+        pods = [pod for pod in self.pods() if pod.node == self.node and not pod.terminating]
         if not pods:
             running = ", ".join(sorted({pod.node for pod in self.pods()})) or "no node"
             self.fail(f"No speaker runs on {self.node}. Speakers run on {running}. Nothing was changed.")
@@ -302,7 +302,7 @@ def main() -> None:
             away.send_away(pod)
             away.bring_back(pod)
     finally:
-        # Whatever ends this process before, SIGKILL too, closes its end of the pipe, and the guardian mends.
+        # Whatever ends this process before, SIGKILL too, closes its end of the pipe, and the guardian fixes.
         guardian.dismiss(done=bool(away.result["released_at"]))
     module.exit_json(**away.result)
 

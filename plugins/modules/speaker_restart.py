@@ -205,7 +205,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather imp
 POLL = 0.5
 # A speaker is back within a few seconds, or it is worth asking whether its node is still there.
 NODE_CHECK = 10.0
-# A new announcer needs a moment to write; a status that is wrong for longer does not mend itself.
+# A new announcer needs a moment to write; a status that is wrong for longer does not fix itself.
 PATIENCE = 2.0
 # Speakers join each other after they are ready, and the election may still move.
 QUIET = 3.0

@@ -200,7 +200,7 @@ class Talos:
             raise NodeError("talosctl gave an empty machine configuration.")
         return places(documents, self.module.params["key"])
 
-    def mend(self, address: str, where: list[str]) -> str:
+    def fix(self, address: str, where: list[str]) -> str:
         arguments = [argument for text in patches(where, self.module.params["key"]) for argument in ("--patch", text)]
         if self.module.check_mode:
             arguments.append("--dry-run")
@@ -233,7 +233,7 @@ class Talos:
             try:
                 if isinstance(where, NodeError):
                     raise where
-                action = self.mend(address, where) if where else "none"
+                action = self.fix(address, where) if where else "none"
             except NodeError as why:
                 self.result["failed_nodes"].append({"node": node, "error": str(why)})
                 continue

@@ -184,7 +184,7 @@ def test_failover(launch, installed):
 
 
 def test_monitor(launch, installed, kubectl, lab):
-    """On a schedule nothing is answered; with an answer, what it allows is mended."""
+    """On a schedule nothing is answered; with an answer, what it allows is fixed."""
     done = launch("MetalLB monitor")
     judge(done)
     assert done.artifacts["metallb_monitor"]["lab"]["status"] == "healthy"
@@ -195,7 +195,7 @@ def test_monitor(launch, installed, kubectl, lab):
     also = {"metallb_monitor_severity": "warning"}
     done = launch("MetalLB monitor", {"metallb_monitor_fix": ["exclude-label"]}, also=also)
     found = done.artifacts["metallb_monitor"]["lab"]
-    assert found["status"] in ("healthy", "mended", "remaining") and found["verdict"]
+    assert found["status"] in ("healthy", "fixed", "remaining") and found["verdict"]
     kubectl("label", "node", node, f"{label}-")
 
 

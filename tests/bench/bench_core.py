@@ -136,7 +136,7 @@ def cluster(nodes: int, services: int, pools: int, advertisements: int, flat: bo
         address = f"{base}.{first + number // pools}"
         namespace, name = f"team-{number % 100}", f"service-{number}"
         candidates = everybody if flat else everybody[rack * RACK : (rack + 1) * RACK]
-        winner = (
+        elected_node = (
             min(candidates, key=lambda node: hashlib.sha256(f"{node}#{address}".encode()).digest())
             if not flat
             else candidates[0]
@@ -156,7 +156,7 @@ def cluster(nodes: int, services: int, pools: int, advertisements: int, flat: bo
                 "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
             }
         )
-        homes = [winner, candidates[number % len(candidates)]]
+        homes = [elected_node, candidates[number % len(candidates)]]
         made["endpointslices"].append(
             {
                 "metadata": metadata(f"{name}-x", namespace, labels={"kubernetes.io/service-name": name}),
@@ -171,13 +171,13 @@ def cluster(nodes: int, services: int, pools: int, advertisements: int, flat: bo
                     f"l2-{number}",
                     home,
                     labels={
-                        "metallb.io/node": winner,
+                        "metallb.io/node": elected_node,
                         "metallb.io/service-name": name,
                         "metallb.io/service-namespace": namespace,
                     },
                 ),
                 "status": {
-                    "node": winner,
+                    "node": elected_node,
                     "serviceName": name,
                     "serviceNamespace": namespace,
                     "interfaces": [{"name": "eth0"}],
@@ -217,7 +217,7 @@ def measure(path: str) -> dict:
     """In a process of its own, so that memory is that of the work alone."""
     clock = time.perf_counter()
     began = time.process_time()
-    from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import judged as judge
+    from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import analyze_until_settled
     from ansible_collections.l2ops.metallb.plugins.module_utils._diagnosis.diagnosis import diagnose_all
     from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
     from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import load
@@ -225,7 +225,7 @@ def measure(path: str) -> dict:
     imported = time.process_time()
     snapshot = load(path)
     loaded = time.process_time()
-    context, verdict = judge(lambda: snapshot, Options.make(gateway=["10.0.0.1"]), 0)
+    context, verdict = analyze_until_settled(lambda: snapshot, Options.make(gateway=["10.0.0.1"]), 0)
     judged = time.process_time()
     # What takes long for tens of thousands of services on thousands of nodes is announced by the check, not by a pause.
     diagnoses = diagnose_all(context, verdict)
@@ -254,7 +254,7 @@ def measure(path: str) -> dict:
         "first": [str(one) for one in verdict.findings[:3]],
         "reasons": [f"{one.id}: {one.reason}" for one in verdict.checks if one.id == "MLB510" and one.reason],
         "states": states,
-        "hashes": context.elector.hashes,
+        "hashes": context.election.hashes,
     }
 
 

@@ -47,8 +47,8 @@ def diagnosis(name, address, node, state="ok"):
         for step, text in texts
     ]  # fmt: skip
     return {
-        "service": name, "state": state, "cause": CAUSE if broken else "", "fix": FIX if broken else "",
-        "remedy": FIX if broken else "", "sentence": name, "addresses": [address], "predicted": node, "elected": node,
+        "service": name, "state": state, "cause": CAUSE if broken else "",
+        "fix": FIX if broken else "", "sentence": name, "addresses": [address], "elected": node,
         "reported": [node], "answering": [node], "steps": steps, "candidate_counts": {},
         "candidates": [{"node": node, "text": "elected"}, {"node": "worker-1", "text": "may announce it; second in the election"}],
     }  # fmt: skip
@@ -89,7 +89,7 @@ SERVICES = (
 NODES = {"control-plane": "3e:b0:49:20:65:30", "worker-1": "d6:06:50:d6:bc:b8", "worker-2": "b6:93:82:83:f8:7d"}
 INFO = {
     "nodes": [{"name": name, "addresses": [], "ready": True, "eligible": True, "reason": ""} for name in NODES],
-    "services": [{"name": name, "addresses": [address], "predicted": node} for name, address, node, _state in SERVICES],
+    "services": [{"name": name, "addresses": [address], "elected": node} for name, address, node, _state in SERVICES],
     "pools": [
         {
             "name": "home",

@@ -113,8 +113,8 @@ class Live:
     def healthy(self, patience: float = PATIENCE, **options: Any) -> None:
         """Wait until all is well: no error, and no warning but of the demo's own deprecated annotation.
 
-        MetalLB 0.15.3 leaves ServiceL2Status wrong or missing after a failover. That is a finding (MLB510), and its own remedy
-        is what mends it here.
+        MetalLB 0.15.3 leaves ServiceL2Status wrong or missing after a failover. That is a finding (MLB510), and its own fix
+        is what fixes it here.
         """
         found: list[Object] = []
 
@@ -174,7 +174,7 @@ class Live:
         return {one["name"] for one in self.info()["services"]}
 
     def announcer(self, path: str) -> str:
-        return next(one["predicted"] for one in self.info()["services"] if one["name"] == path)
+        return next(one["elected"] for one in self.info()["services"] if one["name"] == path)
 
     def links(self) -> dict[str, list[Object]]:
         """Facts of the nodes' interfaces, as the option interfaces takes them."""

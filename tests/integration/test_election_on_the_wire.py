@@ -106,7 +106,7 @@ def proven(live, least: int, silent: int = 0) -> dict[str, str]:
     def equal() -> bool:
         info = live.info()
         mine = [one for one in info["services"] if NAME in one["name"]]
-        predicted = {address: one["predicted"] for one in mine for address in one["addresses"]}
+        predicted = {address: one["elected"] for one in mine for address in one["addresses"]}
         assert len(predicted) >= least
         heard = {
             one["address"]: sorted({a["node"] for a in one["answers"]})

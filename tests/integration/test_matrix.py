@@ -275,7 +275,7 @@ def upgrade_that_did_not_end(live):
 
 
 # -- nodes ------------------------------------------------------------------------------------------------------------
-# MLB107, 201, 202 and 204 need speakers that heed the label and do without memberlist: rolled out once for all of them.
+# MLB107, 201, 202 and 204 need speakers that honor the label and do without memberlist: rolled out once for all of them.
 
 
 @pytest.fixture(scope="module")
@@ -545,7 +545,7 @@ def second_advertisement_without_interfaces(live):
 
 @case("MLB408")
 def field_that_this_version_does_not_know(live):
-    """The API server drops it without a word, so it is judged before. 0.16 knows it."""
+    """The API server drops it silently, so it is judged before. 0.16 knows it."""
     more = [
         {
             "name": "matrix",

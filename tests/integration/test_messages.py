@@ -1,7 +1,7 @@
 # Copyright (c) 2026, l2ops.metallb contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person reads when something is wrong: what, where, and what mends it; never a traceback."""
+"""What a person reads when something is wrong: what, where, and what fixes it; never a traceback."""
 
 from __future__ import annotations
 

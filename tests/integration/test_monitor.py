@@ -95,11 +95,11 @@ def changes(text):
 def test_a_pass_mends_a_label_that_is_back_and_the_next_is_quiet(monitor, kubectl, nodes):
     kubectl("label", "node", nodes[0], f"{LABEL}=")
     status, text, said = monitor("--check")
-    assert (status, said["remaining"], said["status"]) == (0, [], "mended") and "would mend" in text, text
+    assert (status, said["remaining"], said["status"]) == (0, [], "fixed") and "would fix" in text, text
     assert carriers(kubectl) == [f"node/{nodes[0]}"], "a dry run writes nothing"
     status, text, said = monitor()
-    assert (status, said["remaining"], said["status"], changes(text)) == (0, [], "mended", 1), text
-    assert said["mended"] == [f"Node {nodes[0]}: {LABEL} taken off"] and said["labelled"] == []
+    assert (status, said["remaining"], said["status"], changes(text)) == (0, [], "fixed", 1), text
+    assert said["fixed"] == [f"Node {nodes[0]}: {LABEL} taken off"] and said["labelled"] == []
     assert carriers(kubectl) == []
     status, text, said = monitor()
     assert (status, said["remaining"], said["status"], changes(text)) == (0, [], "healthy", 0), text
@@ -278,7 +278,7 @@ def test_the_rulebook_takes_a_returned_label_off(rulebook, kubectl, nodes):
         until(lambda: not carriers(kubectl), WITHIN_SECONDS, lambda: f"the label to be gone: {rulebook.text}")
         print(f"label gone {time.monotonic() - began:.1f} s after its return")
     until(lambda: rulebook.text.count("PLAY RECAP") == plays + 2, 60, lambda: f"both plays to end: {rulebook.text}")
-    assert "failed=1" not in rulebook.text and "mended: 1 mended" in rulebook.text
+    assert "failed=1" not in rulebook.text and "fixed: 1 fixed" in rulebook.text
 
 
 def test_the_rulebook_does_not_fight_an_owner(rulebook, kubectl, nodes, owner):
@@ -296,5 +296,5 @@ def test_the_rulebook_does_not_fight_an_owner(rulebook, kubectl, nodes, owner):
         assert carriers(kubectl) == [f"node/{nodes[0]}"]
     said = " ".join(rulebook.text.split())
     assert "was removed from" in said and "put it back each time" in said
-    for cure in ("Talos owns it", "machine configuration", "ignoreExcludeLB", "MLB202"):
-        assert cure in said, "the lasting cure"
+    for fix in ("Talos owns it", "machine configuration", "ignoreExcludeLB", "MLB202"):
+        assert fix in said, "the lasting fix"

@@ -201,7 +201,7 @@ def test_in_a_document_of_its_own_delete_alone_works_once_and_both_in_one_patch_
     if NEWEST < 14:
         assert "is not allowed" in error
     else:
-        assert not error and FEATURE not in features(out), "1.14 mended it, for documents of their own"
+        assert not error and FEATURE not in features(out), "1.14 fixed it, for documents of their own"
 
 
 def test_where_the_document_is_not_the_pair_leaves_an_empty_one(born, tmp_path):
@@ -222,7 +222,7 @@ def test_configurations_of_1_14_lose_it_by_the_new_document_only(born, tmp_path,
         machine_config.NODE_CONFIG
     ]
     error, out = patch(config, tmp_path, SET, DELETE)
-    assert not error and holds(out), "the old pair leaves the label without a word"
+    assert not error and holds(out), "the old pair leaves the label silently"
     error, once = patch(config, tmp_path, NEW_SET, NEW_DELETE)
     assert not error and not holds(once)
     assert not patch(once, tmp_path, NEW_SET, NEW_DELETE)[0]

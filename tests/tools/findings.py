@@ -43,7 +43,7 @@ NEEDS = {
 }
 WORST = {
     "error": "traffic is broken, or will be at the next restart or failover",
-    "warning": "it works, but by luck or against advice",
+    "warning": "it works now, but is fragile or discouraged",
     "info": "worth knowing",
 }
 
@@ -56,13 +56,13 @@ def words(case: Any) -> str:
 
 def found_in(case: Any) -> Any:
     """The finding that this case is there for."""
-    from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+    from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
     from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
     from ansible_collections.l2ops.metallb.tests.unit.world import World
 
     world = World()
     case.change(world)
-    verdict = judge(world.snapshot(), Options.make(**case.options))
+    verdict = evaluate(world.snapshot(), Options.make(**case.options))
     return next(one for one in verdict.of(case.code) if one.object.path == case.object)
 
 
@@ -114,9 +114,9 @@ def page(code: str, entry: dict[str, Any], bad: list[Any], good: list[Any], kind
             harder = "" if finding.severity == entry["severity"] else f" ({finding.severity})"
             text.append(f"- {words(case)}{harder}: `{finding.summary}`")
         text += ["", "## Evidence", "", "```yaml", shown(examples[0][1]), "```", ""]
-    text += ["## Remedy", "", entry["remedy"], ""]
+    text += ["## Fix", "", entry["fix"], ""]
     if examples:
-        fixes = [fix for fix in dict.fromkeys(finding.fix for _case, finding in examples) if fix != entry["remedy"]]
+        fixes = [fix for fix in dict.fromkeys(finding.fix for _case, finding in examples) if fix != entry["fix"]]
         text += [f"For instance: {fixes[0]}" if len(fixes) == 1 else "For instance:", ""] if fixes else []
         text += [*(f"- {fix}" for fix in fixes), ""] if len(fixes) > 1 else []
     if entry["commands"]:
@@ -143,7 +143,7 @@ def index(catalogue: dict[str, dict[str, Any]]) -> str:
         "# Findings",
         "",
         "What the modules `l2_validate`, `l2_diagnose` and `l2_config` and the roles around them find. A code is stable for ever. Each page",
-        "says what it means, when it is raised, what mends it, and what looks like it and is not found; its examples come out of the tests.",
+        "says what it means, when it is raised, what fixes it, and what looks like it and is not found; its examples come out of the tests.",
         "",
         *(f"- **{severity}**: {meaning}" for severity, meaning in WORST.items()),
         "",
@@ -168,7 +168,7 @@ def pages() -> dict[str, str]:
     from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import RULES
     from ansible_collections.l2ops.metallb.tests.unit.plugins.module_utils.rules.test_rules import CASES
 
-    needs = {rule.code: rule.needs for rule in RULES}
+    needs = {rule.code: rule.requires for rule in RULES}
     made = {"README.md": index(CATALOGUE)}
     for code, entry in CATALOGUE.items():
         mine = [case for case in CASES if case.code == code]

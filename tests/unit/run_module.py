@@ -20,7 +20,7 @@ except ImportError:  # ansible-core before 2.19
     patch_module_args = None
 
 
-class Left(BaseException):
+class ModuleExit(BaseException):
     """The module said its last word."""
 
     def __init__(self, result: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ def run(module: ModuleType, *, check: bool = False, diff: bool = False, **argume
     def leave(failed: bool) -> Any:
         def method(_self: Any, **result: Any) -> None:
             json.dumps(result)  # what cannot be sent is a fault
-            raise Left(dict(result, failed=failed, warnings=warnings))
+            raise ModuleExit(dict(result, failed=failed, warnings=warnings))
 
         return method
 
@@ -57,6 +57,6 @@ def run(module: ModuleType, *, check: bool = False, diff: bool = False, **argume
             stack.enter_context(mock.patch.object(basic, "_ANSIBLE_ARGS", encoded))
         try:
             module.main()
-        except Left as left:
+        except ModuleExit as left:
             return left.result
     raise AssertionError("the module ended without a result")

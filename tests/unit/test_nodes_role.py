@@ -157,7 +157,7 @@ def test_without_credentials_the_patches_are_shown_and_written_where_the_play_wa
 
 
 def test_from_talos_1_14_on_the_patches_clear_the_new_document_too(play, api, tmp_path):
-    """A configuration born under 1.14 would take the old pair without a word, and keep the label."""
+    """A configuration born under 1.14 would take the old pair silently, and keep the label."""
     add(api, "cp-1", owned=True, image="Talos (v1.14.0)")
     add(api, "worker-1", owned=False, image="Talos (v1.13.2)")
     status, text = without_credentials(play)
@@ -244,7 +244,7 @@ def test_method_talos_looks_at_the_node_whatever_talosctl_said(play, api, talosc
 
 
 def test_an_owner_is_not_fought(play, api):
-    """Removed once, with hold twice; then the role stops, and says who owns the label and what cures it for good."""
+    """Removed once, with hold twice; then the role stops, and says who owns the label and what fixes it for good."""
     add(api, "cp-1", owned=True)
     talos(api)
     status, text = play(metallb_nodes_method="api", metallb_omni_apply=False)

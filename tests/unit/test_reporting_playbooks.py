@@ -96,7 +96,7 @@ def test_diagnose_tells_cause_and_remedy_and_writes_reports(play, tmp_path):
     assert status == 2, output
     told = shown(output)
     assert told.startswith("home: 1 of 2 services is not fine"), output
-    assert "Cause:   It has no serving endpoint" in told and "Remedy:  " in told and "FAILED   endpoints" in told
+    assert "Cause:   It has no serving endpoint" in told and "Fix: " in told and "FAILED   endpoints" in told
     assert '"' not in told and "{" not in told, "no dump"
     wide = [line for line in told.splitlines() if len(line) > 72 and len(line.split()) > 3]
     assert all(line.startswith(("SERVICE ", "traefik/traefik ")) for line in wide), "the console's width, tables aside"

@@ -470,3 +470,35 @@ def test_links_between_pages_lead_somewhere():
             if "://" not in target and not (ROOT / path.parent / target).exists():
                 dead.append(f"{path}: {target}")
     assert not dead
+
+
+# One concept, one word. Left the word that is out, right the one that is in.
+BANNED = {
+    r"remed(y|ies)": "fix",
+    r"mend(s|ed|ing)?": "fix",
+    r"cure[sd]?": "fix",
+    r"heed(s|ed|ing)?": "honor",
+    r"without a word": "silently",
+    r"by luck or against": "works now, but is fragile or discouraged",
+    r"c[oa]mes? to grief": "fail",
+    r"IPv6 clothes": "IPv4-mapped",
+    r"(leave|leaves|left) out of account": "ignore",
+    r"could not look": "skipped, or could not be read",
+    r"not looked at": "skipped",
+    r"Elector|Judge|Wishes|Lanes": "Election, Rule, RepositoryRequest, PatchConnections",
+    r"winner|unfit|not_rehearsed|endangered_services|most_nodes": "elected_node, ineligible, not_dry_run, services_losing_address, max_nodes",
+}
+SPEAKS = ("docs/", "extensions/", "playbooks/", "plugins/", "roles/", "README.md", "CONTRIBUTING.md")
+
+
+@pytest.mark.parametrize("word", BANNED)
+def test_one_concept_has_one_word(word):
+    """In code, messages and pages alike; the changelog may say what something was called before."""
+    pattern = re.compile(rf"\b({word})\b", re.IGNORECASE if word.islower() else 0)
+    found = [
+        f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(0)!r}"
+        for name, text in TEXTS.items()
+        if name.startswith(SPEAKS)
+        for match in pattern.finditer(text)
+    ]
+    assert not found, f"say {BANNED[word]!r} instead:\n" + "\n".join(found)

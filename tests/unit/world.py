@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import Plan
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import SyncOrder
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import predictions
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
@@ -71,7 +71,7 @@ class World:
         }
         self.missing: dict[str, str] = {}
         self.write_statuses = True
-        self.plan = Plan()
+        self.plan = SyncOrder()
         self.faults = ()
         self._metallb()
         for number, name in enumerate(("cp-1", "cp-2", "cp-3"), 11):

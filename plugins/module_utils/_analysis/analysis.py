@@ -25,20 +25,16 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses imp
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_dict, as_text, metadata_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import SETTLE, Options
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.ownership import owner_of_metallb, ownership_list
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import (
-    SHARED_WITH_SELECTORS,
-    WORDS,
-    nobody,
-    reasons,
-)
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import SHARED_WITH_SELECTORS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import (
     CANDIDATE,
     NO_LOCAL_ENDPOINT,
-    Elector,
-    Outcome,
+    WORDS,
+    Election,
+    ElectionResult,
     ranked,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
@@ -74,7 +70,7 @@ def options_of(params: Mapping[str, Any]) -> tuple[Options, list[str]]:
         # A task that was skipped or could not be done registers a result all the same, and `failed_when: false` makes it look well.
         if given and "targets" not in given and _told_nothing(given):
             why = str(given.get("msg") or "it was skipped").rstrip(".")
-            notes.append(f"{name}: {module} gave no result ({why}), so it is left out of account.")
+            notes.append(f"{name}: {module} gave no result ({why}), so it is ignored.")
             given = None
         results[name] = given
     options = Options.make(
@@ -95,7 +91,7 @@ def _told_nothing(result: Mapping[str, Any]) -> bool:
     return any(result.get(sign) for sign in ("skipped", "failed", "unreachable")) or "failed_when_result" in result
 
 
-def judged(
+def analyze_until_settled(
     take: Callable[[], Snapshot],
     options: Options,
     seconds: float,
@@ -115,7 +111,7 @@ def judged(
         gc.freeze()
         left = deadline - clock()
         context = Context(snapshot, replace(options, settle=SETTLE if left > 0 else 0.0))
-        verdict = judge(snapshot, context=context)
+        verdict = evaluate(snapshot, context=context)
         if not verdict.settling:
             return context, verdict
         sleep(max(0.0, min(pause, left)))
@@ -124,29 +120,29 @@ def judged(
 # -- facts ------------------------------------------------------------------------------------------------------------
 
 
-def facts(snapshot: Snapshot, most_nodes: int = 50) -> Object:
+def facts(snapshot: Snapshot, max_nodes: int = 50) -> Object:
     """The snapshot as l2_info returns it."""
-    elector = Elector(snapshot)
+    election = Election(snapshot)
     services = []
     expected: dict[str, str] = {}
     settled = True
-    for service in snapshot.balanced:
-        outcome = elector.elect(service)
+    for service in snapshot.load_balancer_services:
+        outcome = election.elect(service)
         statuses = snapshot.l2_statuses.get(service.key, [])
         reported = sorted({status.node for status in statuses})
         # Where the elected node cannot be told, there is nothing to compare with.
         if snapshot.has("servicel2statuses") and not outcome.doubt:
-            settled = settled and reported == ([outcome.winner] if outcome.winner else [])
+            settled = settled and reported == ([outcome.elected_node] if outcome.elected_node else [])
         # All may agree on an announcer that lasts only until an old pod is gone.
-        settled = settled and not elector.in_motion(service)
-        if outcome.winner is not None:
-            expected.update((format_address(address), outcome.winner) for address in service.ingress)
-        services.append(_service(snapshot, elector, service, outcome, reported, most_nodes))
+        settled = settled and not election.in_motion(service)
+        if outcome.elected_node is not None:
+            expected.update((format_address(address), outcome.elected_node) for address in service.ingress)
+        services.append(_service(snapshot, election, service, outcome, reported, max_nodes))
     return {
         "metallb": _metallb(snapshot),
-        "nodes": _nodes(snapshot, elector),
-        "pools": _pools(snapshot, elector),
-        "advertisements": _advertisements(snapshot, elector),
+        "nodes": _nodes(snapshot, election),
+        "pools": _pools(snapshot, election),
+        "advertisements": _advertisements(snapshot, election),
         "services": services,
         "expected": expected,
         "owners": ownership_list(snapshot),
@@ -154,12 +150,12 @@ def facts(snapshot: Snapshot, most_nodes: int = 50) -> Object:
         # What cannot be read cannot be seen to have settled.
         "settled": settled and not unknown_kinds(snapshot),
         "unknown": unknown_kinds(snapshot),
-        "not_looked_at": dict(snapshot.missing),
+        "skipped_kinds": dict(snapshot.missing),
     }
 
 
 def _service(
-    snapshot: Snapshot, elector: Elector, service: Service, outcome: Outcome, reported: list[str], most: int
+    snapshot: Snapshot, election: Election, service: Service, outcome: ElectionResult, reported: list[str], most: int
 ) -> Object:
     addresses = [format_address(address) for address in service.ingress]
     order = list(outcome.names[: most + 1])
@@ -167,17 +163,17 @@ def _service(
         order = ranked(order, addresses[0], outcome.scores)
     why: dict[str, str] = {}
     for place, node in enumerate(order[:most], 1):
-        if node != outcome.winner and outcome.winner:
-            why[node] = f"{outcome.winner} comes first in the election" + (
+        if node != outcome.elected_node and outcome.elected_node:
+            why[node] = f"{outcome.elected_node} comes first in the election" + (
                 f"; it is number {place}" if len(order) <= most else ""
             )
-    if outcome.base is not None:
-        for node in (*outcome.base.unfit, *outcome.base.not_selected[:most]):
+    if outcome.eligible is not None:
+        for node in (*outcome.eligible.ineligible, *outcome.eligible.not_selected[:most]):
             if len(why) >= most:
                 break
-            why[node] = WORDS[outcome.base.why[node]]
+            why[node] = WORDS[outcome.eligible.reasons[node]]
         if service.local:
-            for node in sorted(outcome.base.nodes - outcome.candidates)[: max(0, most - len(why))]:
+            for node in sorted(outcome.eligible.nodes - outcome.candidates)[: max(0, most - len(why))]:
                 why[node] = "runs no serving pod of it (policy Local)"
     return {
         "name": service.path,
@@ -186,13 +182,13 @@ def _service(
         "ports": [{"name": port.name, "port": port.port, "protocol": port.protocol} for port in service.ports],
         "policy": "Local" if service.local else "Cluster",
         "pool": outcome.pool.name if outcome.pool else "",
-        "predicted": outcome.winner or "",
+        "elected": outcome.elected_node or "",
         "reported": ", ".join(reported),
         "candidates": order[:most],
         "candidate_count": len(outcome.candidates),
         "doubt": outcome.doubt,
         "reasons": why,
-        "cause": cause_of(snapshot, elector, outcome),
+        "cause": cause_of(snapshot, election, outcome),
     }
 
 
@@ -207,7 +203,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 }
 
 
-def cause_of(snapshot: Snapshot, elector: Elector, outcome: Outcome) -> str:
+def cause_of(snapshot: Snapshot, election: Election, outcome: ElectionResult) -> str:
     """Why nobody announces a service, in one sentence with the code of the finding; empty when somebody does."""
     service, verdict = outcome.service, outcome.verdict
     if verdict == "announced":
@@ -223,19 +219,19 @@ def cause_of(snapshot: Snapshot, elector: Elector, outcome: Outcome) -> str:
     if verdict == "shared-with-selectors":
         return f"MLB509: {SHARED_WITH_SELECTORS}"
     if verdict == "no-advertisement":
-        if elector.advertisements_of(pool):
+        if election.advertisements_of(pool):
             return f"MLB509: serviceSelectors of the advertisements of pool {pool} do not match its labels"
         return f"MLB401: no L2Advertisement reaches its pool {pool}"
     if verdict == "no-endpoints":
         return "MLB508: it has no serving endpoint"
-    if outcome.base is None:
+    if outcome.eligible is None:
         return "MLB509: nobody may announce it"
     if verdict == "no-local-endpoint":
-        told = reasons(outcome.base, outcome.local_nodes)
+        told = outcome.eligible.explain(outcome.local_nodes)
         return "MLB507: its policy is Local, and no node with a serving pod may announce it" + (
             f": {told}" if told else ""
         )
-    return f"MLB509: nobody may announce it: {nobody(outcome.base)[0]}"
+    return f"MLB509: nobody may announce it: {outcome.eligible.why_nobody[0]}"
 
 
 def _release(snapshot: Snapshot) -> Object:
@@ -248,7 +244,7 @@ def _release(snapshot: Snapshot) -> Object:
 
 def _metallb(snapshot: Snapshot) -> Object:
     speakers = snapshot.speakers
-    ready = [pod for pod in speakers.by_node.values() if pod.ready and not pod.leaving]
+    ready = [pod for pod in speakers.by_node.values() if pod.ready and not pod.terminating]
     owner = owner_of_metallb(snapshot)
     return {
         **snapshot.metallb,
@@ -265,7 +261,7 @@ def _metallb(snapshot: Snapshot) -> Object:
     }
 
 
-def _nodes(snapshot: Snapshot, elector: Elector) -> list[Object]:
+def _nodes(snapshot: Snapshot, election: Election) -> list[Object]:
     speakers = snapshot.speakers.by_node
     known = snapshot.has("pods")
     found = []
@@ -280,15 +276,15 @@ def _nodes(snapshot: Snapshot, elector: Elector) -> list[Object]:
                 "excluded_by_talos": node.excluded and node.exclude_label_owned,
                 "os_image": node.os_image,
                 "network_unavailable": node.network_unavailable,
-                "speaker": (pod is not None and pod.ready and not pod.leaving) if known else None,
-                "eligible": name not in elector.unfit,
-                "reason": WORDS[elector.unfit[name]] if name in elector.unfit else "",
+                "speaker": (pod is not None and pod.ready and not pod.terminating) if known else None,
+                "eligible": name not in election.ineligible,
+                "reason": WORDS[election.ineligible[name]] if name in election.ineligible else "",
             }
         )
     return found
 
 
-def _pools(snapshot: Snapshot, elector: Elector) -> list[Object]:
+def _pools(snapshot: Snapshot, election: Election) -> list[Object]:
     found = []
     for name, pool in sorted(snapshot.pools.items()):
         size = sum(usable_count(span, pool.avoid_buggy) for span in merged(pool.spans))
@@ -298,36 +294,36 @@ def _pools(snapshot: Snapshot, elector: Elector) -> list[Object]:
                 "name": name,
                 "namespace": pool.namespace,
                 "addresses": [text for text, _span, _why in pool.ranges],
-                # Numbers beyond 63 bits come to grief in JSON readers; MetalLB stops counting there, too.
+                # Numbers beyond 63 bits fail in JSON readers; MetalLB stops counting there, too.
                 "size": min(size, ENDLESS),
                 "used": used,
                 "free": min(max(0, size - used), ENDLESS),
                 "auto_assign": pool.auto_assign,
                 "avoid_buggy_ips": pool.avoid_buggy,
-                "advertisements": [one.name for one in elector.advertisements_of(name)],
+                "advertisements": [one.name for one in election.advertisements_of(name)],
             }
         )
     return found
 
 
-def _advertisements(snapshot: Snapshot, elector: Elector) -> list[Object]:
+def _advertisements(snapshot: Snapshot, election: Election) -> list[Object]:
     raw = {}
     for obj in snapshot.raw("l2advertisements"):
         metadata = metadata_of(obj)
         raw[(as_text(metadata.get("namespace")), as_text(metadata.get("name")))] = as_dict(obj.get("spec"))
     found = []
     for one in snapshot.advertisements:
-        selected = elector.nodes_of(one)
+        selected = election.nodes_of(one)
         found.append(
             {
                 **raw.get((one.namespace, one.name), {}),
                 "name": one.name,
                 "namespace": one.namespace,
-                "reached_pools": sorted(elector.pools_of(one)),
+                "reached_pools": sorted(election.pools_of(one)),
                 "selected_nodes": len(selected),
             }
         )
     return found
 
 
-__all__ = ["ARGUMENTS", "CANDIDATE", "NO_LOCAL_ENDPOINT", "facts", "judged", "options_of"]
+__all__ = ["ARGUMENTS", "CANDIDATE", "NO_LOCAL_ENDPOINT", "analyze_until_settled", "facts", "options_of"]

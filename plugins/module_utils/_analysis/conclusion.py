@@ -98,7 +98,7 @@ def headline(result: Mapping[str, Any]) -> str:
     if told and not works:
         return f"{told[0][1]}{more}"
     # Kinds that no service's way rests on, but that some check reads: not a failure, and not silent either.
-    unread = [kind for kind in result.get("not_looked_at") or () if kind not in NOT_NEEDED]
+    unread = [kind for kind in result.get("skipped_kinds") or () if kind not in NOT_NEEDED]
     aside = f" (not read: {', '.join(unread)})" if unread else ""
     if diagnoses is None:
         return f"Nothing is wrong{aside}."

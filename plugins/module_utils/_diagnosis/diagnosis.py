@@ -4,9 +4,9 @@
 
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 
-"""Why a service does not answer: the chain from its type to its port, where it breaks, and what mends it.
+"""Why a service does not answer: the chain from its type to its port, where it breaks, and what fixes it.
 
-The order follows MetalLB's code: type and class, address, pool, advertisement, endpoints, candidates, winner, interfaces, wire,
+The order follows MetalLB's code: type and class, address, pool, advertisement, endpoints, candidates, elected_node, interfaces, wire,
 port. The first broken link is the cause; later links of what is already broken are skipped. Where answers from the wire are
 given, they beat what the API says, since ServiceL2Status and events can be stale.
 """
@@ -20,17 +20,18 @@ from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding, Verdict
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import format_address
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, listing, plural
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, plural
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import BY_CODE, evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import WORDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import (
     CANDIDATE,
+    ELECTED,
     NO_LOCAL_ENDPOINT,
     NOT_SELECTED,
-    WINNER,
-    Outcome,
+    WORDS,
+    ElectionResult,
     ranked,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
@@ -48,37 +49,11 @@ STEPS = (
     "port",
 )
 
-# Which findings about the service itself break which link.
-_STEP_OF = {
-    "MLB501": "address",
-    "MLB502": "address",
-    "MLB503": "address",
-    "MLB505": "address",
-    "MLB512": "pool",
-    "MLB514": "announcer",
-    "MLB612": "announcer",
-    "MLB508": "endpoints",
-    "MLB507": "candidates",
-    "MLB204": "announcer",
-    "MLB510": "announcer",
-    "MLB511": "interfaces",
-    "MLB405": "interfaces",
-    "MLB406": "interfaces",
-    "MLB601": "wire",
-    "MLB602": "wire",
-    "MLB603": "wire",
-    "MLB604": "wire",
-    "MLB607": "wire",
-    "MLB608": "wire",
-    "MLB609": "wire",
-    "MLB610": "wire",
-    "MLB606": "port",
-}
 # Rows of nodes per service: more help nobody, and for thousands of services and nodes would be gigabytes.
-MOST_NODES = 50
+MAX_NODES = 50
 # With more services than these, unless they are named, fewer nodes and causes are listed for each.
 MANY = 500
-MOST_NODES_OF_MANY = 5
+MAX_NODES_OF_MANY = 5
 # Findings of one code among the causes of a service.
 MOST_CAUSES = 10
 MOST_CAUSES_OF_MANY = 2
@@ -91,7 +66,7 @@ _OF_ONE_SERVICE = ("Service", "ServiceL2Status", "Address")
 
 
 @dataclass(frozen=True)
-class Step:
+class ChainStep:
     """One link of the chain. result is passed, failed, warning or skipped."""
 
     name: str
@@ -147,19 +122,19 @@ class Candidate:
 class Diagnosis:
     """What is the matter with one service.
 
-    state is ok, warning, broken or unknown (something that would show it could not be looked at). cause and remedy are one
+    state is ok, warning, broken or unknown (something that would show it could not be checked). cause and fix are one
     sentence each, empty when all is well.
     """
 
     service: str
     state: str
     cause: str
-    remedy: str
+    fix: str
     addresses: tuple[str, ...] = ()
-    predicted: str | None = None
+    elected_node: str | None = None
     reported: tuple[str, ...] = ()
     answering: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[ChainStep, ...] = ()
     problems: tuple[Problem, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
@@ -167,20 +142,20 @@ class Diagnosis:
 
     @property
     def sentence(self) -> str:
-        """Cause and remedy for a person, after the service's name."""
+        """Cause and fix for a person, after the service's name."""
         if self.state == "ok":
-            return f"{self.service}: fine" + (f", announced by {self.predicted}." if self.predicted else ".")
-        return f"{self.service}: {self.cause}" + (f" {self.remedy}" if self.remedy else "")
+            return f"{self.service}: fine" + (f", announced by {self.elected_node}." if self.elected_node else ".")
+        return f"{self.service}: {self.cause}" + (f" {self.fix}" if self.fix else "")
 
     def as_result(self) -> dict[str, Any]:
         return {
             "service": self.service,
             "state": self.state,
             "cause": self.cause,
-            "remedy": self.remedy,
+            "fix": self.fix,
             "sentence": self.sentence,
             "addresses": list(self.addresses),
-            "predicted": self.predicted,
+            "elected": self.elected_node,
             "reported": list(self.reported),
             "answering": list(self.answering),
             "steps": [step.as_result() for step in self.steps],
@@ -221,19 +196,19 @@ class Diagnoser:
 
     # -- one service ----------------------------------------------------------------------------------------------
 
-    def diagnose(self, service: Service, most_nodes: int = MOST_NODES, bounded: bool = False) -> Diagnosis:
+    def diagnose(self, service: Service, max_nodes: int = MAX_NODES, bounded: bool = False) -> Diagnosis:
         """bounded: leave the election open where it would exceed Options.most_hashes, for very many services and nodes."""
         context, snapshot = self.context, self.context.snapshot
         addresses = tuple(format_address(address) for address in service.ingress)
         if not snapshot.serves(service):
             return self._not_ours(service, addresses)
         known = context.elect(service)
-        outcome = known or (context.elector.outcome(service) if bounded else context.elector.elect(service))
-        many = bounded and len(snapshot.balanced) > MANY
+        outcome = known or (context.election.outcome(service) if bounded else context.election.elect(service))
+        many = bounded and len(snapshot.load_balancer_services) > MANY
         own = self.findings_of(service, outcome, MOST_CAUSES_OF_MANY if many else MOST_CAUSES)
         broken = self._broken(service, outcome, own)
         steps = self._steps(service, outcome, broken)
-        cause, remedy, state = self._sentence(own, steps)
+        cause, fix, state = self._sentence(own, steps)
         targets = [context.options.wire.targets.get(address) for address in service.ingress]
         answering = [node for one in targets if one is not None for node in (*one.nodes, *one.foreign, *one.alone)]
         statuses = snapshot.l2_statuses.get(service.key, [])
@@ -241,14 +216,14 @@ class Diagnoser:
             service=service.path,
             state=state,
             cause=cause,
-            remedy=remedy,
+            fix=fix,
             addresses=addresses,
-            predicted=outcome.winner,
+            elected_node=outcome.elected_node,
             reported=tuple(dict.fromkeys(status.node for status in statuses)),
             answering=tuple(dict.fromkeys(answering)),
             steps=tuple(steps),
             problems=tuple(_problems(steps, broken)),
-            candidates=tuple(self.candidates(outcome, most_nodes)),
+            candidates=tuple(self.candidates(outcome, max_nodes)),
             counts=self._counts(outcome),
             findings=tuple(own),
         )
@@ -257,27 +232,27 @@ class Diagnoser:
         lb_class = self.context.snapshot.speakers.lb_class
         if service.type != "LoadBalancer":
             text = f"it is of type {service.type}, and MetalLB serves LoadBalancer services only"
-            remedy = f'kubectl -n {service.namespace} patch service {service.name} -p \'{{"spec":{{"type":"LoadBalancer"}}}}\''
+            fix = f'kubectl -n {service.namespace} patch service {service.name} -p \'{{"spec":{{"type":"LoadBalancer"}}}}\''
         else:
             text = f"its loadBalancerClass is {service.load_balancer_class or 'not set'}, and MetalLB serves " + (
                 f"only {lb_class}" if lb_class else "only services without one"
             )
-            remedy = "loadBalancerClass cannot be changed: make the service anew, or set MetalLB's Helm value loadBalancerClass."
+            fix = "loadBalancerClass cannot be changed: make the service anew, or set MetalLB's Helm value loadBalancerClass."
         return Diagnosis(
             service=service.path,
             state="broken" if service.type != "LoadBalancer" else "unknown",
             cause=f"{text[0].upper()}{text[1:]}.",
-            remedy=_sentence(remedy),
+            fix=_sentence(fix),
             addresses=addresses,
             problems=(Problem("", "error" if service.type != "LoadBalancer" else "unknown", text),),
             steps=(
-                Step("type", "failed" if service.type != "LoadBalancer" else "skipped", text),
-                *(Step(name, "skipped", "it is not MetalLB's") for name in STEPS[1:]),
+                ChainStep("type", "failed" if service.type != "LoadBalancer" else "skipped", text),
+                *(ChainStep(name, "skipped", "it is not MetalLB's") for name in STEPS[1:]),
             ),
         )
 
-    def findings_of(self, service: Service, outcome: Outcome, most_causes: int = MOST_CAUSES) -> list[Finding]:
-        """What concerns this service: itself, its pool, its advertisements, its statuses, its winner, and causes of all these.
+    def findings_of(self, service: Service, outcome: ElectionResult, most_causes: int = MOST_CAUSES) -> list[Finding]:
+        """What concerns this service: itself, its pool, its advertisements, its statuses, its elected node, and causes of all these.
 
         Of a code that is found on many objects, as causes only those which are about this service, and most_causes of them.
         """
@@ -291,9 +266,9 @@ class Diagnoser:
             found += self._by_object.get(("IPAddressPool", namespace, outcome.pool.name), ())
         for one in outcome.advertisements:
             found += self._by_object.get(("L2Advertisement", one.namespace or snapshot.namespace, one.name), ())
-        if outcome.winner in self._announcers:
-            found.append(self._announcers[str(outcome.winner)])
-        for node in sorted(outcome.local_nodes)[:MOST_NODES] if service.local else ():
+        if outcome.elected_node in self._announcers:
+            found.append(self._announcers[str(outcome.elected_node)])
+        for node in sorted(outcome.local_nodes)[:MAX_NODES] if service.local else ():
             found += self._by_object.get(("Node", "", node), ())
         seen = {id(one) for one in found}
         # Causes of causes: three steps reach from a service over speakers to the namespace.
@@ -312,65 +287,73 @@ class Diagnoser:
             wanted = {code for one in more for code in one.caused_by}
         return found
 
-    def _causes(self, code: str, outcome: Outcome, most: int) -> list[Finding]:
+    def _causes(self, code: str, outcome: ElectionResult, most: int) -> list[Finding]:
         """Findings of this code that can be a cause of what is wrong with this very service, by what they are about."""
         found = [one for one in self._by_code.get(code, ()) if self._may_cause(one, outcome)]
         if code in self._of_nodes:
             # The service's own nodes, instead of a look at thousands of others.
-            base = outcome.base
-            asked: Iterable[str] = chain(base.unfit if base else self.context.snapshot.nodes, outcome.local_nodes)
+            eligible = outcome.eligible
+            asked: Iterable[str] = chain(
+                eligible.ineligible if eligible else self.context.snapshot.nodes, outcome.local_nodes
+            )
             # Often the very first nodes have it, and there may be thousands.
-            for node in chain(asked, [str(outcome.winner)]):
+            for node in chain(asked, [str(outcome.elected_node)]):
                 found += [one for one in self._by_object.get(("Node", "", node), ()) if one.code == code]
                 if len(found) >= most:
                     break
             found = list({id(one): one for one in found}.values())
         return found[:most]
 
-    def _may_cause(self, finding: Finding, outcome: Outcome) -> bool:
+    def _may_cause(self, finding: Finding, outcome: ElectionResult) -> bool:
         ref = finding.object
         if ref.kind == "IPAddressPool" and outcome.pool is not None:
             return ref.name == outcome.pool.name
-        if ref.kind == "Pod" and outcome.base is not None:
+        if ref.kind == "Pod" and outcome.eligible is not None:
             node = self._node_of_pod.get(ref.name)
-            return node is None or node in outcome.base.why or node == outcome.winner
+            return node is None or node in outcome.eligible.reasons or node == outcome.elected_node
         return True
 
     # -- the chain ------------------------------------------------------------------------------------------------
 
-    def _broken(self, service: Service, outcome: Outcome, own: list[Finding]) -> dict[str, list[Finding]]:
+    def _broken(self, service: Service, outcome: ElectionResult, own: list[Finding]) -> dict[str, list[Finding]]:
         """Findings about this very service by the link that they break."""
         broken: dict[str, list[Finding]] = {}
         for finding in own:
-            step = _STEP_OF.get(finding.code)
+            step = BY_CODE[finding.code].chain_step
             if finding.code == "MLB509":
                 step = "advertisement" if outcome.verdict == "no-advertisement" else "candidates"
-            if step is not None and finding.severity != "info" and self._is_about(finding, service, outcome):
+            if step and finding.severity != "info" and self._is_about(finding, service, outcome):
                 broken.setdefault(step, []).append(finding)
         return broken
 
-    def _steps(self, service: Service, outcome: Outcome, broken: dict[str, list[Finding]]) -> list[Step]:
-        steps: list[Step] = []
+    def _steps(self, service: Service, outcome: ElectionResult, broken: dict[str, list[Finding]]) -> list[ChainStep]:
+        steps: list[ChainStep] = []
         failed = ""
         for name in STEPS:
             told, text = self._healthy(name, service, outcome)
             found = broken.get(name, [])
             errors = [one for one in found if one.severity == "error" and one.code not in UNKNOWN]
             if found and all(one.code in UNKNOWN for one in found):
-                steps.append(Step(name, "skipped", found[0].summary, tuple(dict.fromkeys(one.code for one in found))))
+                steps.append(
+                    ChainStep(name, "skipped", found[0].summary, tuple(dict.fromkeys(one.code for one in found)))
+                )
             elif errors:
-                steps.append(Step(name, "failed", errors[0].summary, tuple(dict.fromkeys(one.code for one in found))))
+                steps.append(
+                    ChainStep(name, "failed", errors[0].summary, tuple(dict.fromkeys(one.code for one in found)))
+                )
                 failed = failed or name
             elif found:
-                steps.append(Step(name, "warning", found[0].summary, tuple(dict.fromkeys(one.code for one in found))))
+                steps.append(
+                    ChainStep(name, "warning", found[0].summary, tuple(dict.fromkeys(one.code for one in found)))
+                )
             elif failed and name not in ("wire", "port"):
-                steps.append(Step(name, "skipped", f"not looked at: {failed} is broken"))
+                steps.append(ChainStep(name, "skipped", f"skipped: {failed} is broken"))
             else:
-                steps.append(Step(name, told, text))
+                steps.append(ChainStep(name, told, text))
         return steps
 
     @staticmethod
-    def _is_about(finding: Finding, service: Service, outcome: Outcome) -> bool:
+    def _is_about(finding: Finding, service: Service, outcome: ElectionResult) -> bool:
         """Whether a finding breaks this very service, and is not only named as somebody's cause."""
         ref = finding.object
         if ref.kind == "Service":
@@ -378,12 +361,12 @@ class Diagnoser:
         if ref.kind == "ServiceL2Status":
             return finding.evidence.get("service") == service.path
         if ref.kind == "Node":
-            return ref.name == outcome.winner
+            return ref.name == outcome.elected_node
         if finding.code in ("MLB405", "MLB406"):
-            return outcome.winner in finding.evidence.get("nodes", ())
+            return outcome.elected_node in finding.evidence.get("nodes", ())
         return ref.kind in ("Address", "Host", "L2Advertisement")
 
-    def _healthy(self, name: str, service: Service, outcome: Outcome) -> tuple[str, str]:
+    def _healthy(self, name: str, service: Service, outcome: ElectionResult) -> tuple[str, str]:
         """result and text of a link with which nothing is wrong."""
         context, snapshot = self.context, self.context.snapshot
         wire = context.options.wire
@@ -420,16 +403,16 @@ class Diagnoser:
         if name == "announcer":
             if outcome.doubt:
                 return "skipped", outcome.doubt
-            if outcome.winner is None and outcome.verdict == "announced":
+            if outcome.elected_node is None and outcome.verdict == "announced":
                 return (
                     "skipped",
                     f"left open among {len(outcome.candidates)} nodes, to save time: ask for this service by name",
                 )
-            if outcome.winner is None or not snapshot.has("nodes", "pods"):
+            if outcome.elected_node is None or not snapshot.has("nodes", "pods"):
                 return "skipped", snapshot.why_missing("nodes", "pods") or "nobody is elected"
             reported = [one.node for one in snapshot.l2_statuses.get(service.key, ())]
-            said = ", and ServiceL2Status says so" if outcome.winner in reported else ""
-            return "passed", f"{outcome.winner} is elected{said}"
+            said = ", and ServiceL2Status says so" if outcome.elected_node in reported else ""
+            return "passed", f"{outcome.elected_node} is elected{said}"
         if name == "interfaces":
             return self._interfaces(outcome)
         if name == "wire":
@@ -455,63 +438,63 @@ class Diagnoser:
             )
         return "passed", f"{listing([f'{one.port}/{one.protocol}' for one in results])} answers"
 
-    def _interfaces(self, outcome: Outcome) -> tuple[str, str]:
-        if outcome.winner is None:
+    def _interfaces(self, outcome: ElectionResult) -> tuple[str, str]:
+        if outcome.elected_node is None:
             return "skipped", "nobody is elected"
-        names = self.context.elector.interfaces_on(outcome.advertisements, outcome.winner)
+        names = self.context.election.interfaces_on(outcome.advertisements, outcome.elected_node)
         if names is None:
             return "passed", "announced on all interfaces"
         told = ", ".join(sorted(names))
-        if outcome.winner not in self.context.options.links:
+        if outcome.elected_node not in self.context.options.links:
             return (
                 "skipped",
-                f"announced on {told}; whether {outcome.winner} has it is not known (option interfaces, metallb_node_interfaces)",
+                f"announced on {told}; whether {outcome.elected_node} has it is not known (option interfaces, metallb_node_interfaces)",
             )
-        return "passed", f"announced on {told}, which {outcome.winner} has"
+        return "passed", f"announced on {told}, which {outcome.elected_node} has"
 
     # -- nodes ----------------------------------------------------------------------------------------------------
 
-    def candidates(self, outcome: Outcome, most: int) -> Iterable[Candidate]:
-        """Nodes with the reason why they are or aren't the announcer: the winner first, then those that would follow."""
-        if outcome.base is None:
+    def candidates(self, outcome: ElectionResult, most: int) -> Iterable[Candidate]:
+        """Nodes with the reason why they are or aren't the announcer: the elected node first, then those that would follow."""
+        if outcome.eligible is None:
             return []
         rows: list[Candidate] = []
         if outcome.address is not None and outcome.candidates:
-            if outcome.winner is not None and len(outcome.candidates) <= most:
+            if outcome.elected_node is not None and len(outcome.candidates) <= most:
                 order = ranked(outcome.candidates, format_address(outcome.address), outcome.scores)
             else:
                 # Ranks of thousands are not worth a sort for every service.
-                order = [str(outcome.winner)] if outcome.winner else []
+                order = [str(outcome.elected_node)] if outcome.elected_node else []
             for place, node in enumerate(order, 1):
-                first = node == outcome.winner
+                first = node == outcome.elected_node
                 text = (
                     "announces: first in the election"
                     if first
-                    else f"may announce, but {outcome.winner} comes first; number {place} in line"
+                    else f"may announce, but {outcome.elected_node} comes first; number {place} in line"
                 )
-                rows.append(Candidate(node, True, WINNER if first else CANDIDATE, text, place))
-        for node in outcome.base.unfit[: max(0, most - len(rows))]:
-            why = outcome.base.why[node]
+                rows.append(Candidate(node, True, ELECTED if first else CANDIDATE, text, place))
+        for node in outcome.eligible.ineligible[: max(0, most - len(rows))]:
+            why = outcome.eligible.reasons[node]
             rows.append(Candidate(node, False, why, WORDS[why]))
         if outcome.service.local:
-            for node in sorted(outcome.base.nodes - outcome.candidates)[: max(0, most - len(rows))]:
+            for node in sorted(outcome.eligible.nodes - outcome.candidates)[: max(0, most - len(rows))]:
                 rows.append(Candidate(node, False, NO_LOCAL_ENDPOINT, "runs no serving pod of it (policy Local)"))
-        for node in outcome.base.not_selected[: max(0, most - len(rows))]:
+        for node in outcome.eligible.not_selected[: max(0, most - len(rows))]:
             rows.append(Candidate(node, False, NOT_SELECTED, WORDS[NOT_SELECTED]))
         return rows
 
     @staticmethod
-    def _counts(outcome: Outcome) -> dict[str, int]:
-        if outcome.base is None:
+    def _counts(outcome: ElectionResult) -> dict[str, int]:
+        if outcome.eligible is None:
             return {}
-        counts = {CANDIDATE: len(outcome.candidates), **outcome.base.counts}
+        counts = {CANDIDATE: len(outcome.candidates), **outcome.eligible.counts}
         if outcome.service.local:
-            counts[NO_LOCAL_ENDPOINT] = len(outcome.base.nodes) - len(outcome.candidates)
+            counts[NO_LOCAL_ENDPOINT] = len(outcome.eligible.nodes) - len(outcome.candidates)
         return counts
 
     # -- in a sentence --------------------------------------------------------------------------------------------
 
-    def _sentence(self, own: list[Finding], steps: list[Step]) -> tuple[str, str, str]:
+    def _sentence(self, own: list[Finding], steps: list[ChainStep]) -> tuple[str, str, str]:
         bad = [step for step in steps if step.result == "failed"]
         soft = [step for step in steps if step.result == "warning"]
         if not bad and not soft:
@@ -541,7 +524,7 @@ class Diagnoser:
         return _sentence(text), _sentence(root.fix), state
 
     @staticmethod
-    def _decisive(bad: list[Step]) -> Step:
+    def _decisive(bad: list[ChainStep]) -> ChainStep:
         """The first broken link, except that a hard fact of the wire beats what the API's side only believes of the announcer."""
         first = bad[0]
         if first.name == "announcer":
@@ -564,7 +547,7 @@ class Diagnoser:
 _STEP_WORDS = {"wire": "the LAN"}
 
 
-def _problems(steps: list[Step], broken: dict[str, list[Finding]]) -> Iterable[Problem]:
+def _problems(steps: list[ChainStep], broken: dict[str, list[Finding]]) -> Iterable[Problem]:
     """What breaks or endangers the service, link by link; each with address and port where it is about one alone."""
     for step in steps:
         found = broken.get(step.name, [])
@@ -609,23 +592,23 @@ def diagnose(
     found = snapshot.services[(namespace or "default", name)]
     context = Context(snapshot, options)
     if verdict is None:
-        verdict = judge(snapshot, options, context=context)
+        verdict = evaluate(snapshot, options, context=context)
     return Diagnoser(context, verdict).diagnose(found)
 
 
 def diagnose_all(
-    context: Context, verdict: Verdict, services: Collection[str] | None = None, most_nodes: int = MOST_NODES
+    context: Context, verdict: Verdict, services: Collection[str] | None = None, max_nodes: int = MAX_NODES
 ) -> list[Diagnosis]:
     """Diagnose all of MetalLB's services, or these (namespace/name), broken ones first. Unknown names are left out."""
     snapshot = context.snapshot
     if services is None:
-        chosen = list(snapshot.balanced)
+        chosen = list(snapshot.load_balancer_services)
     else:
         keys = [(name.rpartition("/")[0] or "default", name.rpartition("/")[2]) for name in services]
         chosen = [snapshot.services[key] for key in keys if key in snapshot.services]
     diagnoser = Diagnoser(context, verdict)
     order = {"broken": 0, "unknown": 1, "warning": 2, "ok": 3}
     if services is None and len(chosen) > MANY:
-        most_nodes = min(most_nodes, MOST_NODES_OF_MANY)
-    found = [diagnoser.diagnose(service, most_nodes, bounded=services is None) for service in chosen]
+        max_nodes = min(max_nodes, MAX_NODES_OF_MANY)
+    found = [diagnoser.diagnose(service, max_nodes, bounded=services is None) for service in chosen]
     return sorted(found, key=lambda one: (order[one.state], one.service))

@@ -9,13 +9,13 @@
 A literal: tools may read it with ast.literal_eval. Fields of an entry:
 
 slug      name for people, as stable as the code
-severity  error (traffic is, or will be at the next restart or failover, broken), warning (works, but by luck or against
-          advice) or info. A rule may say another one where the meaning names two
+severity  error (traffic is, or will be at the next restart or failover, broken), warning (works now, but is fragile or
+          discouraged) or info. A rule may say another one where the meaning names two
 title     one line
 meaning   what it means and why it matters
 when      what makes a rule raise it
-commands  what a person types to see or mend it; capitals stand for names
-remedy    what mends it, in general; a finding itself has a "fix" for the very case
+commands  what a person types to see or fix it; capitals stand for names
+fix       what fixes it, in general; a finding itself has a "fix" for the very case
 needs     S what the user wrote is enough; A a live API or a snapshot of one; W answers from the wire; F facts of the
           nodes' interfaces. Several letters: each of them contributes
 category  install, nodes, pools, advertisements, services, wire or gitops
@@ -36,7 +36,7 @@ CATALOGUE = {
         "meaning": "Speakers use the host's network and raw sockets. A namespace that enforces the pod security level "
         "baseline or restricted refuses such pods. Talos enforces baseline wherever a namespace says nothing else, so the "
         "DaemonSet wants pods and gets none, and only its events say why.",
-        "remedy": "Label MetalLB's namespace pod-security.kubernetes.io/enforce=privileged (and audit, warn), before MetalLB "
+        "fix": "Label MetalLB's namespace pod-security.kubernetes.io/enforce=privileged (and audit, warn), before MetalLB "
         "is installed. The role l2ops.metallb.install does.",
         "when": "MetalLB's namespace (or the cluster's default level where it says nothing) does not enforce privileged, "
         "and speakers are refused, or will be at their next start.",
@@ -56,7 +56,7 @@ CATALOGUE = {
         "title": "A speaker is not ready",
         "meaning": "The speaker of this node exists but does not work, so the node announces nothing, and addresses that it "
         "ought to announce go to another node, or to none.",
-        "remedy": "See why the pod is not ready: kubectl -n metallb-system describe pod, and its logs.",
+        "fix": "See why the pod is not ready: kubectl -n metallb-system describe pod, and its logs.",
         "when": "The speaker pod of a node that exists is not ready, and is not on its way out.",
         "commands": [
             "kubectl -n metallb-system get pods -l app.kubernetes.io/component=speaker -o wide",
@@ -76,7 +76,7 @@ CATALOGUE = {
         "meaning": "An L2Advertisement selects the node, but no speaker runs there, mostly for a taint that the speakers do "
         "not tolerate or for a nodeSelector. Fewer nodes can take over than one would think. It is an error where none of "
         "the selected nodes runs a speaker.",
-        "remedy": "Let the speakers tolerate the taint (Helm value speaker.tolerations), widen speaker.nodeSelector, or select "
+        "fix": "Let the speakers tolerate the taint (Helm value speaker.tolerations), widen speaker.nodeSelector, or select "
         "only nodes with speakers in the L2Advertisement.",
         "when": "A node that an L2Advertisement selects has no speaker pod. It is an error where no selected node has "
         "one.",
@@ -97,7 +97,7 @@ CATALOGUE = {
         "meaning": "The controller gives addresses to services and answers the webhook. Without it no service gets an address "
         "and no pool can be changed; addresses that were given out stay announced. On clusters of tainted control planes "
         "only, it stays Pending, since it tolerates nothing by default.",
-        "remedy": "See why: kubectl -n metallb-system describe deployment and pod. Where all nodes are tainted, set the Helm "
+        "fix": "See why: kubectl -n metallb-system describe deployment and pod. Where all nodes are tainted, set the Helm "
         "value controller.tolerations.",
         "when": "The controller's Deployment has no ready replica.",
         "commands": [
@@ -116,7 +116,7 @@ CATALOGUE = {
         "title": "The validating webhook cannot be asked",
         "meaning": "Every change of a pool or advertisement goes through MetalLB's webhook. While it has no ready endpoint or "
         "no CA bundle, the API server refuses all of them.",
-        "remedy": "Wait until the controller is ready (module l2ops.metallb.l2_ready). If it is and the webhook still times out, "
+        "fix": "Wait until the controller is ready (module l2ops.metallb.l2_ready). If it is and the webhook still times out, "
         "the API server does not reach pods: see the CNI and network policies.",
         "when": "The webhook's Service has no ready endpoint, or its configuration no CA bundle.",
         "commands": [
@@ -135,7 +135,7 @@ CATALOGUE = {
         "title": "The secret that speakers share is missing",
         "meaning": "Speakers encrypt what they tell each other with the key in this Secret. Pods that name a Secret which does "
         "not exist never start; with different keys they do not see each other, and several nodes answer.",
-        "remedy": "Let speaker.secretName and the controller's METALLB_ML_SECRET_NAME name the same Secret: the controller "
+        "fix": "Let speaker.secretName and the controller's METALLB_ML_SECRET_NAME name the same Secret: the controller "
         "creates it when it starts.",
         "when": "Speakers mount or read a Secret that is not there.",
         "commands": [
@@ -154,7 +154,7 @@ CATALOGUE = {
         "title": "Nobody takes over when a node dies",
         "meaning": "Without memberlist every node counts as alive, so an address stays with the node that the election gives, "
         "though that node is dead.",
-        "remedy": "Leave the Helm value speaker.memberlist.enabled at true, and allow TCP and UDP port 7946 between the nodes.",
+        "fix": "Leave the Helm value speaker.memberlist.enabled at true, and allow TCP and UDP port 7946 between the nodes.",
         "when": "The speakers are given no address to bind memberlist to (environment METALLB_ML_BIND_ADDR).",
         "commands": [
             "helm -n metallb-system upgrade metallb metallb/metallb --reuse-values --set speaker.memberlist.enabled=true"
@@ -171,7 +171,7 @@ CATALOGUE = {
         "title": "A BGP daemon runs that nothing uses",
         "meaning": "FRR or frr-k8s runs beside every speaker, as the chart has it by default, though only layer 2 is configured. "
         "It does no harm but takes memory and privileges on every node.",
-        "remedy": "Set the Helm values speaker.frr.enabled and frrk8s.enabled to false, both: which of them is on by default "
+        "fix": "Set the Helm values speaker.frr.enabled and frrk8s.enabled to false, both: which of them is on by default "
         "depends on the version.",
         "when": "FRR or frr-k8s runs, or Helm values on disk turn it on, and there is neither a BGPPeer nor a "
         "BGPAdvertisement.",
@@ -190,7 +190,7 @@ CATALOGUE = {
         "title": "A second load balancer acts on the same services",
         "meaning": "Another controller (LB-IPAM or L2 announcements of Cilium, kube-vip, ServiceLB of k3s) gives addresses to the "
         "services that MetalLB serves as well. They overwrite each other's address, and two hosts may answer.",
-        "remedy": "Keep one of them. Or set the Helm value loadBalancerClass of MetalLB and the same class in the services that "
+        "fix": "Keep one of them. Or set the Helm value loadBalancerClass of MetalLB and the same class in the services that "
         "it is to serve.",
         "when": "Another controller that serves LoadBalancer services is set up for services that MetalLB serves as well.",
         "commands": [
@@ -209,7 +209,7 @@ CATALOGUE = {
         "title": "kube-proxy makes every node answer ARP",
         "meaning": "In mode ipvs kube-proxy puts every service address on a dummy interface of every node, and the kernel then "
         "answers ARP for it on all of them, unless strictARP is on.",
-        "remedy": "Set ipvs.strictARP: true in kube-proxy's configuration (on Talos cluster.proxy.extraArgs: ipvs-strict-arp: "
+        "fix": "Set ipvs.strictARP: true in kube-proxy's configuration (on Talos cluster.proxy.extraArgs: ipvs-strict-arp: "
         '"true"), or use mode nftables or iptables.',
         "when": "kube-proxy's arguments or ConfigMap say mode ipvs, and not strictARP.",
         "commands": [
@@ -228,7 +228,7 @@ CATALOGUE = {
         "title": "MetalLB rejects its configuration",
         "meaning": "A ConfigurationState of the controller or of a living speaker says Invalid. It then works on with the last "
         "configuration that was good, or with none after a restart.",
-        "remedy": "Mend what its message names.",
+        "fix": "Fix what its message names.",
         "when": "The ConfigurationState of the controller, or of a speaker whose node exists, has the result Invalid.",
         "commands": [
             "kubectl -n metallb-system get configurationstates -o custom-columns=NAME:.metadata.name,RESULT:.status.result,ERROR:.status.errorSummary"
@@ -244,7 +244,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "MetalLB is not installed",
         "meaning": "The cluster has neither MetalLB's kinds nor its controller and speakers, or only a part of them.",
-        "remedy": "Install it: role l2ops.metallb.install.",
+        "fix": "Install it: role l2ops.metallb.install.",
         "when": "The cluster was looked at and has no controller, no speakers, or not the kinds of metallb.io.",
         "commands": ["ansible-playbook l2ops.metallb.site --tags metallb_install", "kubectl get crd | grep metallb.io"],
         "needs": "A",
@@ -259,7 +259,7 @@ CATALOGUE = {
         "title": "An object of the Helm release is missing",
         "meaning": "Helm made this object, and somebody deleted it since. Helm looks at what it made only when it upgrades: the release "
         "says deployed all the same. It is an error where speakers or the controller need the object, else a warning.",
-        "remedy": "Let Helm put it back: helm rollback to the same revision, or the playbook l2ops.metallb.site.",
+        "fix": "Let Helm put it back: helm rollback to the same revision, or the playbook l2ops.metallb.site.",
         "when": "The manifest of the newest deployed release names an object that the cluster does not have.",
         "commands": [
             "helm -n metallb-system get manifest metallb | kubectl diff -f -",
@@ -277,7 +277,7 @@ CATALOGUE = {
         "title": "An object differs from what the Helm release set",
         "meaning": "Somebody changed a field that Helm had set, or added a node selector or an affinity that keeps pods off nodes. It holds until "
         "the next upgrade, which undoes it, or for good, where Helm leaves fields of others alone.",
-        "remedy": "Let Helm put it back: helm rollback to the same revision, or the playbook l2ops.metallb.site. Or set the Helm value that "
+        "fix": "Let Helm put it back: helm rollback to the same revision, or the playbook l2ops.metallb.site. Or set the Helm value that "
         "asks for what is there now.",
         "when": "A field that the manifest of the newest deployed release sets has another value in the cluster. Defaults, "
         "quantities, the order of lists and what the cluster adds are no difference.",
@@ -297,7 +297,7 @@ CATALOGUE = {
         "title": "A Helm value is set and not in force",
         "meaning": "The release has the value, and the argument that it gives the speakers was taken away since. Setting the value again "
         "changes nothing: Helm believes that it is in force.",
-        "remedy": "Let Helm put it back: helm rollback to the same revision, or the playbook l2ops.metallb.site.",
+        "fix": "Let Helm put it back: helm rollback to the same revision, or the playbook l2ops.metallb.site.",
         "when": "An argument that a Helm value of the release gives is not among those of the running DaemonSet or Deployment.",
         "commands": [
             "helm -n metallb-system get values metallb",
@@ -315,7 +315,7 @@ CATALOGUE = {
         "title": "The Helm release is pending or failed",
         "meaning": "The last installation or upgrade did not end well. While a revision is pending, Helm refuses every upgrade (another "
         "operation is in progress).",
-        "remedy": "If no Helm process is at work: helm rollback to the last deployed revision.",
+        "fix": "If no Helm process is at work: helm rollback to the last deployed revision.",
         "when": "The newest revision of the release is pending-install, pending-upgrade, pending-rollback, failed or the like.",
         "commands": [
             "helm -n metallb-system history metallb",
@@ -334,7 +334,7 @@ CATALOGUE = {
         "meaning": "The node carries node.kubernetes.io/exclude-from-external-load-balancers. Its presence counts, whatever its "
         "value, the empty one too, and speakers say nothing about it at their usual log level. kubeadm, and Talos since "
         "1.8, set it on control planes. It is an error where it leaves no node to announce some address.",
-        "remedy": "Take the label away (role l2ops.metallb.nodes; on Talos out of the machine configuration), or let MetalLB "
+        "fix": "Take the label away (role l2ops.metallb.nodes; on Talos out of the machine configuration), or let MetalLB "
         "ignore it: Helm value speaker.ignoreExcludeLB: true.",
         "when": "A node that an L2Advertisement selects has the label, and speakers run without --ignore-exclude-lb.",
         "commands": [
@@ -354,7 +354,7 @@ CATALOGUE = {
         "title": "Talos puts the exclude label back",
         "meaning": "The label is in the node's annotation talos.dev/owned-labels: it comes out of the machine configuration. "
         "Removed through the API, it is back within a second.",
-        "remedy": "Take it out of the machine configuration by two patches in one call: set the label to an empty value, then "
+        "fix": "Take it out of the machine configuration by two patches in one call: set the label to an empty value, then "
         "delete it. Or set the Helm value speaker.ignoreExcludeLB: true.",
         "when": "As MLB201, and the node's annotation talos.dev/owned-labels names the label.",
         "commands": [
@@ -374,7 +374,7 @@ CATALOGUE = {
         "title": "The node's network is reported as unavailable",
         "meaning": "Speakers leave out nodes whose condition NetworkUnavailable is True. Mostly the CNI has not come up there. It "
         "is an error where that leaves no node to announce some address.",
-        "remedy": "See the CNI's pods on that node.",
+        "fix": "See the CNI's pods on that node.",
         "when": "A node that an L2Advertisement selects has the condition NetworkUnavailable=True.",
         "commands": [
             "kubectl describe node NODE | grep NetworkUnavailable",
@@ -392,7 +392,7 @@ CATALOGUE = {
         "title": "The node that announces is not ready",
         "meaning": "Whether a node is Ready plays no part in the election. A node that is cut off may stay elected, and its "
         "addresses are dead until memberlist notices, or for ever where memberlist is off.",
-        "remedy": "Bring the node back, or take it out of the election: give it the exclude label, or remove its speaker.",
+        "fix": "Bring the node back, or take it out of the election: give it the exclude label, or remove its speaker.",
         "when": "The node that the election gives for some address is not Ready.",
         "commands": [
             "kubectl get nodes",
@@ -410,7 +410,7 @@ CATALOGUE = {
         "title": "A pool holds the address of a node",
         "meaning": "MetalLB does not check this. When that address is given to a service, two hosts answer for it, and the node may "
         "be lost for its own administrators.",
-        "remedy": "Take the address out of the pool.",
+        "fix": "Take the address out of the pool.",
         "when": "An address of a node lies in a range of the pool.",
         "commands": ["kubectl get nodes -o wide", "kubectl -n metallb-system edit ipaddresspool POOL"],
         "needs": "SA",
@@ -425,7 +425,7 @@ CATALOGUE = {
         "title": "A pool holds a reserved address",
         "meaning": "The pool holds an address that belongs to something else: the gateway, a virtual address of Talos' API, or what "
         "was listed as reserved. Given to a service, it takes that away from the whole network.",
-        "remedy": "Take the address out of the pool.",
+        "fix": "Take the address out of the pool.",
         "when": "A range of the pool holds an address given as gateway or reserved.",
         "commands": ["kubectl -n metallb-system edit ipaddresspool POOL"],
         "needs": "S",
@@ -439,7 +439,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "Pools share addresses",
         "meaning": "MetalLB refuses a configuration in which an address is in two pools, or twice in one.",
-        "remedy": "Give each address to one pool.",
+        "fix": "Give each address to one pool.",
         "when": "An address is in ranges of two pools, or in two ranges of one.",
         "commands": [
             "kubectl -n metallb-system get ipaddresspools -o custom-columns=NAME:.metadata.name,ADDRESSES:.spec.addresses"
@@ -456,7 +456,7 @@ CATALOGUE = {
         "title": "A pool lies outside the nodes' networks",
         "meaning": "Nobody on the nodes' network segment has a reason to ask by ARP for an address that is not on that segment, so "
         "layer 2 announcements are not heard. Only a router with a route to the segment could help.",
-        "remedy": "Take the addresses out of a network that the announcing nodes are on. Where the nodes' networks cannot be told "
+        "fix": "Take the addresses out of a network that the announcing nodes are on. Where the nodes' networks cannot be told "
         "from their addresses, say them: node_networks (metallb_node_networks).",
         "when": "No network that announcing nodes are on (node_networks, networks of interfaces, else guessed from the "
         "nodes' addresses) holds the range. On a guess alone it is a warning while the range is near.",
@@ -473,7 +473,7 @@ CATALOGUE = {
         "title": "A prefix means more addresses than it seems",
         "meaning": "MetalLB drops the host part of a prefix: 192.168.1.10/24 means all of 192.168.1.0/24, not the rest of it from "
         ".10 on.",
-        "remedy": "Write the network itself, or a range with both ends.",
+        "fix": "Write the network itself, or a range with both ends.",
         "when": "A prefix has bits set beyond its length.",
         "commands": ["kubectl -n metallb-system edit ipaddresspool POOL"],
         "needs": "S",
@@ -488,7 +488,7 @@ CATALOGUE = {
         "title": "A pool holds the first or last address of a network",
         "meaning": "MetalLB gives out the network's own address and its broadcast address like any other. Hosts on that network do "
         "not talk to them.",
-        "remedy": "Take them out of the pool, or set avoidBuggyIPs: true, which keeps back addresses ending in .0 and .255.",
+        "fix": "Take them out of the pool, or set avoidBuggyIPs: true, which keeps back addresses ending in .0 and .255.",
         "when": "A range holds the first or last address of an on-link IPv4 network, and avoidBuggyIPs does not keep it "
         "back.",
         "commands": [
@@ -506,7 +506,7 @@ CATALOGUE = {
         "title": "A pool has no or hardly any free address",
         "meaning": "The next service that needs an address of this pool gets none and stays pending. It is a warning while a few are "
         "left.",
-        "remedy": "Enlarge the pool, or remove services that need no address of their own.",
+        "fix": "Enlarge the pool, or remove services that need no address of their own.",
         "when": "All addresses are in use and somebody waits for one (error), or hardly any is left (warning).",
         "commands": [
             "kubectl -n metallb-system get ipaddresspool POOL -o jsonpath='{.status}'",
@@ -524,7 +524,7 @@ CATALOGUE = {
         "title": "A pool overlaps the cluster's own networks",
         "meaning": "The pool shares addresses with the network of Services or of pods. Traffic to such an address is taken by the "
         "cluster's own routing.",
-        "remedy": "Take the pool out of the LAN's address range, away from the Service and Pod networks.",
+        "fix": "Take the pool out of the LAN's address range, away from the Service and Pod networks.",
         "when": "A range shares addresses with a ServiceCIDR, a node's podCIDR, cluster_networks, or the cluster address "
         "of a service.",
         "commands": ["kubectl get servicecidrs", "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"],
@@ -540,7 +540,7 @@ CATALOGUE = {
         "title": "A pool's range cannot be used",
         "meaning": "MetalLB cannot read the entry (and then rejects its whole configuration), or no host can have such an address: "
         "loopback, link-local, multicast.",
-        "remedy": "Write a range like 192.168.7.200-192.168.7.250 or a prefix like 192.168.7.192/27; a single address needs /32, or "
+        "fix": "Write a range like 192.168.7.200-192.168.7.250 or a prefix like 192.168.7.192/27; a single address needs /32, or "
         "/128.",
         "when": "An entry of addresses is no range or prefix that MetalLB reads, or holds addresses that no host on a LAN"
         " can have.",
@@ -556,7 +556,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "A pool overlaps a DHCP range",
         "meaning": "The DHCP server will lease an address that a service has, or the other way round, and two hosts answer for it.",
-        "remedy": "Take the range out of the pool, or out of what the DHCP server gives out.",
+        "fix": "Take the range out of the pool, or out of what the DHCP server gives out.",
         "when": "A range shares addresses with one given as dhcp_ranges.",
         "commands": ["kubectl -n metallb-system edit ipaddresspool POOL"],
         "needs": "S",
@@ -570,7 +570,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "A pool or advertisement is outside MetalLB's namespace",
         "meaning": "MetalLB reads its configuration in its own namespace only, and its webhook refuses such objects elsewhere.",
-        "remedy": "Put the object into MetalLB's namespace.",
+        "fix": "Put the object into MetalLB's namespace.",
         "when": "An IPAddressPool or L2Advertisement is in another namespace than MetalLB.",
         "commands": ["kubectl get ipaddresspools,l2advertisements -A"],
         "needs": "SA",
@@ -585,7 +585,7 @@ CATALOGUE = {
         "title": "No advertisement reaches the pool",
         "meaning": "Services get addresses of this pool, but no speaker announces them: no L2Advertisement names the pool or selects "
         "its labels, and no BGPAdvertisement does.",
-        "remedy": "Name the pool in ipAddressPools of an L2Advertisement, or leave out both ipAddressPools and ipAddressPoolSelectors "
+        "fix": "Name the pool in ipAddressPools of an L2Advertisement, or leave out both ipAddressPools and ipAddressPoolSelectors "
         "there, which means all pools.",
         "when": "No L2Advertisement and no BGPAdvertisement names the pool, selects its labels, or stands for all pools.",
         "commands": [
@@ -602,9 +602,9 @@ CATALOGUE = {
         "slug": "advertisement-unknown-pool",
         "severity": "error",
         "title": "An advertisement names a pool that does not exist",
-        "meaning": "MetalLB accepts such a name without a word. Mostly it is a typing error, and the pool that was meant is not "
+        "meaning": "MetalLB accepts such a name silently. Mostly it is a typing error, and the pool that was meant is not "
         "advertised.",
-        "remedy": "Mend the name in ipAddressPools, or create the pool.",
+        "fix": "Fix the name in ipAddressPools, or create the pool.",
         "when": "ipAddressPools names a pool that is neither in the cluster nor among what was given.",
         "commands": ["kubectl -n metallb-system get ipaddresspools,l2advertisements"],
         "needs": "SA",
@@ -618,7 +618,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "An advertisement selects no node",
         "meaning": "No node has the labels that its nodeSelectors want, so this advertisement announces nothing.",
-        "remedy": "Mend the nodeSelectors, or label the nodes that are to announce. Without nodeSelectors all nodes may.",
+        "fix": "Fix the nodeSelectors, or label the nodes that are to announce. Without nodeSelectors all nodes may.",
         "when": "None of the nodeSelectors matches any node.",
         "commands": ["kubectl get nodes --show-labels"],
         "needs": "A",
@@ -634,7 +634,7 @@ CATALOGUE = {
         "meaning": "Addresses are announced on every interface of the elected node. That works, and MetalLB does not require "
         "interfaces; but a node with two interfaces in one network answers twice, and addresses become known on networks "
         "where they are not meant to be.",
-        "remedy": "Name the LAN interface in interfaces, if it has the same name on all selected nodes.",
+        "fix": "Name the LAN interface in interfaces, if it has the same name on all selected nodes.",
         "when": "spec.interfaces is missing or empty.",
         "commands": [
             "talosctl -n NODE get links",
@@ -652,7 +652,7 @@ CATALOGUE = {
         "title": "A node has none of the interfaces that are named",
         "meaning": "When such a node is elected, nobody answers: interfaces play no part in the election. If the service answers "
         "nevertheless, its former announcement is still in the speaker's memory and dies at its next restart.",
-        "remedy": "Name an interface that every selected node has, or use an advertisement with nodeSelectors for each kind of node.",
+        "fix": "Name an interface that every selected node has, or use an advertisement with nodeSelectors for each kind of node.",
         "when": "By the facts given as interfaces, a selected node has none of the named interfaces.",
         "commands": ["talosctl -n NODE get links", "kubectl get events -A --field-selector reason=announceFailed"],
         "needs": "AF",
@@ -667,7 +667,7 @@ CATALOGUE = {
         "title": "A named interface cannot answer ARP",
         "meaning": "It is a port of a bond or bridge, is down, or has NOARP set. To MetalLB it exists, so there is no event and the "
         "status looks right, but nothing listens there.",
-        "remedy": "Name the bond, bridge or VLAN above it, or bring it up.",
+        "fix": "Name the bond, bridge or VLAN above it, or bring it up.",
         "when": "By the facts given as interfaces, the named interface of a selected node is down, a port of a bond or "
         "bridge, or has NOARP, and no other named one can answer.",
         "commands": ["talosctl -n NODE get links -o yaml"],
@@ -683,7 +683,7 @@ CATALOGUE = {
         "title": "Another advertisement undoes the interfaces",
         "meaning": "Advertisements of the same pool and node add up. One of them names no interfaces, which means all, so the "
         "interfaces that the other one names limit nothing.",
-        "remedy": "Name interfaces in both, or remove one.",
+        "fix": "Name interfaces in both, or remove one.",
         "when": "Two advertisements reach the same pool and node, and only one of them names interfaces.",
         "commands": ["kubectl -n metallb-system get l2advertisements -o yaml"],
         "needs": "SA",
@@ -696,9 +696,9 @@ CATALOGUE = {
         "slug": "field-unknown",
         "severity": "error",
         "title": "A field that the installed MetalLB does not know",
-        "meaning": "The API server drops unknown fields without a word, so the object does less than it says. It is a typing error, or "
+        "meaning": "The API server drops unknown fields silently, so the object does less than it says. It is a typing error, or "
         "a field of a later MetalLB: serviceSelectors of L2Advertisement came with 0.16.",
-        "remedy": "Mend the field's name, or upgrade MetalLB.",
+        "fix": "Fix the field's name, or upgrade MetalLB.",
         "when": "spec has a field that the installed kind has not; without a cluster, one that no supported MetalLB has.",
         "commands": ["kubectl explain l2advertisement.spec", "kubectl explain ipaddresspool.spec"],
         "needs": "SA",
@@ -712,7 +712,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "A selector or list that MetalLB rejects",
         "meaning": "A label selector cannot be read, or a list holds an entry twice. MetalLB then rejects its whole configuration.",
-        "remedy": "Mend the selector: In and NotIn need values, Exists and DoesNotExist must have none.",
+        "fix": "Fix the selector: In and NotIn need values, Exists and DoesNotExist must have none.",
         "when": "A label selector is invalid, or a list that must not name anything twice does.",
         "commands": [
             "kubectl -n metallb-system get configurationstates",
@@ -730,7 +730,7 @@ CATALOGUE = {
         "title": "A preference matches no node",
         "meaning": "preferredNodeSelectors order the nodes that nodeSelectors of the same advertisement select. None of these nodes has the "
         "labels that are preferred, so every node is as good as any other.",
-        "remedy": "Correct the labels in preferredNodeSelectors, label the nodes that are preferred, or let nodeSelectors select them.",
+        "fix": "Correct the labels in preferredNodeSelectors, label the nodes that are preferred, or let nodeSelectors select them.",
         "when": "preferredNodeSelectors are set, and no node that the advertisement selects matches any of them.",
         "commands": ["kubectl get nodes --show-labels", "kubectl -n metallb-system get l2advertisements -o yaml"],
         "needs": "A",
@@ -745,7 +745,7 @@ CATALOGUE = {
         "title": "The elected node is unknown: a field of a newer MetalLB",
         "meaning": "The installed CRD has a field that this collection does not know, and an advertisement uses it. It may take part in the "
         "election, so the elected node is not predicted and nothing is held against ServiceL2Status or the LAN for it.",
-        "remedy": "Upgrade the collection l2ops.metallb to a version made for this MetalLB.",
+        "fix": "Upgrade the collection l2ops.metallb to a version made for this MetalLB.",
         "when": "An L2Advertisement sets a field that the installed CRD has and the collection does not know.",
         "commands": ["kubectl explain l2advertisement.spec", "kubectl -n metallb-system get l2advertisements -o yaml"],
         "needs": "A",
@@ -761,7 +761,7 @@ CATALOGUE = {
         "meaning": "The API server compares an object with the schema of its kind and refuses it as a whole where one value has another "
         'type: a number where text belongs, or text where true or false belongs. In YAML, quotes decide: 80 is a number and "80" is text, '
         "and an annotation of yes or true must be in quotes.",
-        "remedy": "Write the value in the type that the finding names: text in quotes, numbers, true and false without.",
+        "fix": "Write the value in the type that the finding names: text in quotes, numbers, true and false without.",
         "when": "A field of a pool, an advertisement, a BGP object or a LoadBalancer Service in a file has another type than its schema says.",
         "commands": ["kubectl apply --dry-run=server -f FILE", "kubectl explain ipaddresspool.spec"],
         "needs": "S",
@@ -775,7 +775,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "A service gets no address",
         "meaning": "The service is of type LoadBalancer and MetalLB's to serve, and its status has no address.",
-        "remedy": "See the finding that is named as its cause, or the event that it quotes.",
+        "fix": "See the finding that is named as its cause, or the event that it quotes.",
         "when": "A service of type LoadBalancer that MetalLB serves has no address in its status.",
         "commands": [
             "kubectl -n NAMESPACE describe service NAME",
@@ -793,7 +793,7 @@ CATALOGUE = {
         "title": "A service asks for what no pool can give",
         "meaning": "The address that it asks for is in no pool, the pool that it asks for does not exist, the pool's "
         "serviceAllocation keeps the service out, or the address is of another family than the service.",
-        "remedy": "Ask for an address of a pool, enlarge a pool, or leave the choice to MetalLB.",
+        "fix": "Ask for an address of a pool, enlarge a pool, or leave the choice to MetalLB.",
         "when": "The address or pool that the service asks for is not there, is not for this service, or is of another "
         "family.",
         "commands": [
@@ -812,7 +812,7 @@ CATALOGUE = {
         "title": "A service asks for an address that another service has",
         "meaning": "Services share an address only if both carry the same value in metallb.io/allow-shared-ip, use different ports, "
         "and either both have the policy Cluster or select the same pods.",
-        "remedy": "Ask for another address, or make both fit for sharing.",
+        "fix": "Ask for another address, or make both fit for sharing.",
         "when": "The address that the service has or asks for is held by another one with which it may not share.",
         "commands": [
             "kubectl get services -A | grep ADDRESS",
@@ -830,7 +830,7 @@ CATALOGUE = {
         "title": "An annotation with the old prefix",
         "meaning": "metallb.universe.tf/ still works but is deprecated since 0.14.9. Where both prefixes are given, metallb.io/ wins; "
         "it is an error when the two say different things.",
-        "remedy": "Use the prefix metallb.io/ and remove the old annotation.",
+        "fix": "Use the prefix metallb.io/ and remove the old annotation.",
         "when": "A service carries an annotation metallb.universe.tf/ that MetalLB reads.",
         "commands": [
             "kubectl -n NAMESPACE annotate service NAME metallb.io/loadBalancerIPs=ADDRESS metallb.universe.tf/loadBalancerIPs-"
@@ -846,7 +846,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "A service asks for its address in two ways",
         "meaning": "MetalLB refuses a service with both spec.loadBalancerIP and the annotation loadBalancerIPs, even if they agree.",
-        "remedy": "Remove spec.loadBalancerIP, which Kubernetes has deprecated.",
+        "fix": "Remove spec.loadBalancerIP, which Kubernetes has deprecated.",
         "when": "A service has both spec.loadBalancerIP and the annotation loadBalancerIPs.",
         "commands": [
             'kubectl -n NAMESPACE patch service NAME --type json -p \'[{"op":"remove","path":"/spec/loadBalancerIP"}]\''
@@ -861,9 +861,9 @@ CATALOGUE = {
         "slug": "unknown-annotation",
         "severity": "warning",
         "title": "An annotation that MetalLB does not read",
-        "meaning": "It has MetalLB's prefix, but MetalLB knows nothing of that name and ignores it without a word. Mostly it is a "
+        "meaning": "It has MetalLB's prefix, but MetalLB knows nothing of that name and ignores it silently. Mostly it is a "
         "typing error.",
-        "remedy": "Mend the name: address-pool, loadBalancerIPs or allow-shared-ip.",
+        "fix": "Fix the name: address-pool, loadBalancerIPs or allow-shared-ip.",
         "when": "A service has an annotation with one of MetalLB's prefixes whose name MetalLB does not read.",
         "commands": ["kubectl -n NAMESPACE get service NAME -o jsonpath='{.metadata.annotations}'"],
         "needs": "SA",
@@ -879,7 +879,7 @@ CATALOGUE = {
         "meaning": "With externalTrafficPolicy Local only a node that runs a serving pod of the service announces it. No such node may "
         "announce, for its labels, its condition, its speaker or the advertisement. Speakers that had announced it log "
         "serviceWithdrawn with the reason notOwner.",
-        "remedy": "Run the pods on nodes that may announce, let those nodes announce, or use externalTrafficPolicy Cluster.",
+        "fix": "Run the pods on nodes that may announce, let those nodes announce, or use externalTrafficPolicy Cluster.",
         "when": "externalTrafficPolicy is Local, pods serve, and none of them is on a node that may announce.",
         "commands": [
             "kubectl -n NAMESPACE get pods -o wide",
@@ -897,7 +897,7 @@ CATALOGUE = {
         "title": "A service has no serving pod",
         "meaning": "MetalLB announces a service only while at least one of its endpoints serves, under the policy Cluster too. It has "
         "an address, and nobody answers ARP for it.",
-        "remedy": "See whether the selector matches pods and whether these are ready.",
+        "fix": "See whether the selector matches pods and whether these are ready.",
         "when": "No endpoint of the service is ready or serving.",
         "commands": [
             "kubectl -n NAMESPACE get endpointslices -l kubernetes.io/service-name=NAME",
@@ -914,7 +914,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "Nobody may announce a service's address",
         "meaning": "The service has an address and serving pods, and yet each node is ruled out. Speakers say so only at log level debug.",
-        "remedy": "See per node why not, and the finding that is named as its cause.",
+        "fix": "See per node why not, and the finding that is named as its cause.",
         "when": "The service has an address and endpoints, and by MetalLB's election no node may announce it.",
         "commands": [
             'ansible-playbook l2ops.metallb.diagnose -e \'{"metallb_diagnose_services": ["NAMESPACE/NAME"]}\''
@@ -932,7 +932,7 @@ CATALOGUE = {
         "meaning": "The status is stale: the node in its status differs from the one in its label, or from the election, or the node is "
         "gone. Up to 0.15.3 a plain rolling restart of the speakers does this, since the field cannot be changed. "
         "Traffic is not touched, but whoever reads it is misled.",
-        "remedy": "Delete the object: the speaker writes a right one within seconds. Mended in MetalLB 0.16. The module "
+        "fix": "Delete the object: the speaker writes a right one within seconds. Fixed in MetalLB 0.16. The module "
         "l2ops.metallb.speaker_restart leaves none behind.",
         "when": "ServiceL2Status names another node than its own label or the election, or is missing though the service "
         "is announced.",
@@ -953,7 +953,7 @@ CATALOGUE = {
         "meaning": "The elected node has none of the interfaces that the advertisements name. The speaker says so in the event "
         "announceFailed, yet right after it also says nodeAssigned, and its metric says announced. If the service answers, "
         "its former announcement still lives in the speaker's memory, until that restarts.",
-        "remedy": "Name an interface that every selected node has, or restrict the advertisement to nodes that have it.",
+        "fix": "Name an interface that every selected node has, or restrict the advertisement to nodes that have it.",
         "when": "The latest event of the elected node's speaker about the service is announceFailed.",
         "commands": [
             "kubectl get events -A --field-selector reason=announceFailed",
@@ -971,7 +971,7 @@ CATALOGUE = {
         "title": "A service holds an address that is in no pool",
         "meaning": "The pool was removed or made smaller. MetalLB does not announce such an address and gives the service another one "
         "at the next occasion.",
-        "remedy": "Put the address back into a pool, or let the service have a new one.",
+        "fix": "Put the address back into a pool, or let the service have a new one.",
         "when": "The service's addresses are in no pool, or in different ones.",
         "commands": [
             "kubectl -n metallb-system get ipaddresspools -o custom-columns=NAME:.metadata.name,ADDRESSES:.spec.addresses"
@@ -988,7 +988,7 @@ CATALOGUE = {
         "title": "Local policy hangs on one node",
         "meaning": "Only one node is at once a candidate and home of a serving pod. When that pod moves or that node goes, the address "
         "falls silent until another pod serves.",
-        "remedy": "Run the pods on at least two nodes that may announce, with topologySpreadConstraints or a DaemonSet.",
+        "fix": "Run the pods on at least two nodes that may announce, with topologySpreadConstraints or a DaemonSet.",
         "when": "externalTrafficPolicy is Local and exactly one node may announce and has a serving pod.",
         "commands": ["kubectl -n NAMESPACE get pods -o wide"],
         "needs": "A",
@@ -1003,7 +1003,7 @@ CATALOGUE = {
         "title": "Two nodes announce one shared address",
         "meaning": "Services that share an address elect each for themselves. Where different advertisements reach them, or policy Local leaves "
         "each other nodes, two nodes answer for the one address, and clients reach whichever answered last.",
-        "remedy": "Let the same advertisements reach all services that share the address, with policy Cluster, or give each an address of its own.",
+        "fix": "Let the same advertisements reach all services that share the address, with policy Cluster, or give each an address of its own.",
         "when": "Two services hold one address and the election gives different nodes for them.",
         "commands": ["kubectl get services -A -o wide", "kubectl -n metallb-system get l2advertisements -o yaml"],
         "needs": "SA",
@@ -1017,7 +1017,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "Nobody answers for the address",
         "meaning": "The address was given to a service and is to be announced, but neither ARP nor neighbour discovery brings an answer.",
-        "remedy": "If a cause is named, fix that. Else run tcpdump on the elected node while you probe again: it shows whether the request "
+        "fix": "If a cause is named, fix that. Else run tcpdump on the elected node while you probe again: it shows whether the request "
         "arrives and whether an answer leaves.",
         "when": "Neither broadcast nor asking nodes alone brought an answer for a service's address.",
         "commands": ["ansible-playbook l2ops.metallb.diagnose", "arping -I INTERFACE -c 3 ADDRESS"],
@@ -1033,7 +1033,7 @@ CATALOGUE = {
         "title": "A host that is no node answers",
         "meaning": "The address is in use elsewhere, by a static address, a DHCP lease, another cluster, or a proxy that answers for "
         "all.",
-        "remedy": "Find the host by its MAC and give it another address, or take the address out of the pool. If it is the probe host itself, "
+        "fix": "Find the host by its MAC and give it another address, or take the address out of the pool. If it is the probe host itself, "
         "remove the address there.",
         "when": "A MAC that is no node's answers for a service's address, and the MACs of all nodes are known; or the probe host itself holds it.",
         "commands": ["arping -b -I INTERFACE -c 3 ADDRESS", "ip neigh show ADDRESS"],
@@ -1050,7 +1050,7 @@ CATALOGUE = {
         "meaning": "Clients reach whichever answered last. Either another program holds the address (kube-vip, ServiceLB, an address added "
         "by hand), or kube-proxy in mode ipvs answers without strictARP, or the speakers do not see each other (port 7946 over TCP and UDP), "
         "or services share the address and each has an election of its own.",
-        "remedy": "See what holds the address on each node (ip address show to ADDRESS); keep one announcer; set strictARP; allow port 7946 "
+        "fix": "See what holds the address on each node (ip address show to ADDRESS); keep one announcer; set strictARP; allow port 7946 "
         "between the nodes.",
         "when": "Two or more nodes answer for one address, to broadcast or when asked alone.",
         "commands": [
@@ -1068,7 +1068,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "Another node answers than the elected one",
         "meaning": "The speakers decide on other data than the API shows: they see fewer of each other, or the change is very young.",
-        "remedy": "Look again after ten seconds. If it stays, see whether the speakers reach each other on port 7946.",
+        "fix": "Look again after ten seconds. If it stays, see whether the speakers reach each other on port 7946.",
         "when": "Exactly one node answers, it is not the one that the election gives, and ServiceL2Status does not name it either.",
         "commands": [
             "kubectl -n metallb-system logs -l app.kubernetes.io/component=speaker -c speaker --tail=-1 | grep -i memberlist",
@@ -1086,7 +1086,7 @@ CATALOGUE = {
         "title": "A free address of a pool is already in use",
         "meaning": "No service has this address yet, but a host on the network answers for it. The service that gets it will share it "
         "with that host.",
-        "remedy": "Free the address, or take it out of the pool.",
+        "fix": "Free the address, or take it out of the pool.",
         "when": "Somebody answers for an address of a pool that no service has.",
         "commands": ["arping -b -I INTERFACE -c 3 ADDRESS", "ip neigh show ADDRESS"],
         "needs": "AW",
@@ -1100,7 +1100,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "The address answers, the port does not",
         "meaning": "ARP is answered, so MetalLB does its part. Behind it the connection fails: refused, timed out, TLS, or an HTTP status.",
-        "remedy": "Refused: kube-proxy has no rule, or the pods do not listen. Timed out: a firewall, a network policy, or the way "
+        "fix": "Refused: kube-proxy has no rule, or the pods do not listen. Timed out: a firewall, a network policy, or the way "
         "back. When every service is refused at once, restart kube-proxy.",
         "when": "A port of a service was asked (service_probe) and did not answer as it should.",
         "commands": [
@@ -1118,7 +1118,7 @@ CATALOGUE = {
         "severity": "error",
         "title": "It answers though by its configuration nobody should",
         "meaning": "A speaker still answers out of its memory. The service works now and dies when that speaker restarts.",
-        "remedy": "Mend what the API side names (mostly interfaces), then restart the speakers to see that it holds.",
+        "fix": "Fix what the API side names (mostly interfaces), then restart the speakers to see that it holds.",
         "when": "A node answers for the address, though by the configuration nobody may, or a speaker said that it "
         "cannot.",
         "commands": [
@@ -1137,7 +1137,7 @@ CATALOGUE = {
         "title": "The probe host cannot tell",
         "meaning": "It has no interface in the network of the address, or may not send raw frames, so silence means nothing; or one MAC "
         "answers, and whose it is, is not known, since a node's own address is silent. The service is then unknown, neither fine nor broken.",
-        "remedy": "Probe from a host of that network segment that is no node, as root.",
+        "fix": "Probe from a host of that network segment that is no node, as root.",
         "when": "The probe host could not ask for an address (error), or its silence or its only answer proves nothing (warning).",
         "commands": ["ip -brief address", "ansible-playbook l2ops.metallb.diagnose -e metallb_probe_host=HOST"],
         "needs": "W",
@@ -1153,7 +1153,7 @@ CATALOGUE = {
         "meaning": "The right node announces, but requests to everybody (broadcast, or multicast for IPv6) do not reach it: ARP "
         "suppression or inspection, storm control, a Wi-Fi or virtual switch, a VLAN filter of the CNI; for IPv6 also a speaker that lost the group "
         "when its interface was down.",
-        "remedy": "See the switch or access point between, and filters on the node (a CNI that drops VLANs which are not its own, nftables). "
+        "fix": "See the switch or access point between, and filters on the node (a CNI that drops VLANs which are not its own, nftables). "
         "For IPv6, restart that speaker first.",
         "when": "A node answers when it is asked alone, and not to broadcast or multicast.",
         "commands": ["tcpdump -ni INTERFACE arp or icmp6", "kubectl -n metallb-system delete pod SPEAKER"],
@@ -1168,7 +1168,7 @@ CATALOGUE = {
         "severity": "warning",
         "title": "One node answers with several MACs",
         "meaning": "Several of its interfaces are in this network segment and the advertisement does not choose among them.",
-        "remedy": "Name one interface in the L2Advertisement.",
+        "fix": "Name one interface in the L2Advertisement.",
         "when": "One node answers for one address with two or more MACs.",
         "commands": [
             "talosctl -n NODE get links",
@@ -1186,7 +1186,7 @@ CATALOGUE = {
         "title": "A node does not answer for its own address",
         "meaning": "The probe host asked for the node's own address as well, and nobody answered: the node is down or unplugged, or requests to "
         "broadcast do not reach it. What it announces is silent for the same reason, so neither MetalLB nor the service is to blame.",
-        "remedy": "Bring the node or its link back, or delete it. If it is up, see where broadcast is lost: switch, access point, a filter of "
+        "fix": "Bring the node or its link back, or delete it. If it is up, see where broadcast is lost: switch, access point, a filter of "
         "the CNI or of the node.",
         "when": "None of a node's own addresses answered the probe host, to broadcast or alone. It is an error where the node is elected for "
         "an address that is silent.",
@@ -1203,7 +1203,7 @@ CATALOGUE = {
         "title": "Only the predicted node differs",
         "meaning": "One node answers, and ServiceL2Status names the same node. Only the node that this collection predicts differs. Nothing is "
         "wrong with the service: the prediction is made for a version of MetalLB, and a newer or patched one may elect in another way.",
-        "remedy": "Nothing on the cluster. If it stays for minutes, report it with a snapshot (l2_info, option save_to).",
+        "fix": "Nothing on the cluster. If it stays for minutes, report it with a snapshot (l2_info, option save_to).",
         "when": "Exactly one node answers for a service's addresses, ServiceL2Status names it, and the election gives another one.",
         "commands": ["kubectl -n metallb-system get servicel2statuses --show-labels"],
         "needs": "AW",
@@ -1220,7 +1220,7 @@ CATALOGUE = {
         "its wave, or in the same Kustomization of Flux, is refused by the API server, and on a new cluster Argo CD and Flux then never "
         "come to the chart. It is a warning where Flux, or the Application of Argo CD that holds them, fails first and is tried again, and "
         "info where Argo CD tries for ever (selfHeal).",
-        "remedy": "Argo CD: MetalLB's chart in wave 0, pools in wave 1, advertisements in wave 2. Flux: pools in a Kustomization of their "
+        "fix": "Argo CD: MetalLB's chart in wave 0, pools in wave 1, advertisements in wave 2. Flux: pools in a Kustomization of their "
         "own, with dependsOn on that of the chart, which has wait: true. Role l2ops.metallb.gitops writes both.",
         "when": "Within one sync of Argo CD an object of MetalLB's kinds has no later wave than the Application of the chart, or a CRD. Or "
         "it is in the Kustomization of the HelmRelease, or in one that does not wait for that.",
@@ -1242,7 +1242,7 @@ CATALOGUE = {
         "meaning": "Argo CD takes a Service of type LoadBalancer for healthy only when it has an address, and goes on to the next wave "
         "only then. With the pool in a later wave neither ever comes. With the advertisement later, the service has an address that nobody "
         "announces until then, which is a warning.",
-        "remedy": "Give services, and charts that bring them, a later wave than pools and advertisements: 3 and more.",
+        "fix": "Give services, and charts that bring them, a later wave than pools and advertisements: 3 and more.",
         "when": "Within one sync of Argo CD a Service of type LoadBalancer, or a chart with one, has an earlier wave than all pools, or "
         "than MetalLB, or than all advertisements. Or Flux makes a pool or an advertisement wait for it.",
         "commands": [
@@ -1262,7 +1262,7 @@ CATALOGUE = {
         "meaning": "Since 1.8 Argo CD does not look how healthy an Application is that another Application holds. To it, MetalLB's "
         "Application is healthy as soon as it is written, and pools follow at once: the sync fails and is tried again, or services come "
         "before their addresses. It is info where no argocd-cm is among the files, since it may be elsewhere.",
-        "remedy": "Add resource.customizations.health.argoproj.io_Application to ConfigMap argocd-cm. Role l2ops.metallb.gitops writes it "
+        "fix": "Add resource.customizations.health.argoproj.io_Application to ConfigMap argocd-cm. Role l2ops.metallb.gitops writes it "
         "to bootstrap/argocd-cm.yaml.",
         "when": "MetalLB's Application is in a wave of an app of apps, something that needs MetalLB is in a later one, and the files hold "
         "no argocd-cm with that key.",
@@ -1280,7 +1280,7 @@ CATALOGUE = {
         "meaning": "Before the first wave Argo CD asks whether the cluster knows every kind of the sync. Pools beside the Application "
         "of MetalLB's chart are of kinds that only the chart brings, so on a new cluster nothing is applied at all, the chart neither. "
         "Where MetalLB was installed before, it works. It is info where it cannot be seen whether one Application syncs both.",
-        "remedy": "Give the objects the annotation argocd.argoproj.io/sync-options: SkipDryRunOnMissingResource=true, or the Application "
+        "fix": "Give the objects the annotation argocd.argoproj.io/sync-options: SkipDryRunOnMissingResource=true, or the Application "
         "that holds them the same under syncOptions, or put them into an Application of their own.",
         "when": "An object of MetalLB's kinds is in the same sync as the Application of the chart, in a later wave, without that option.",
         "commands": ["kubectl -n argocd get applications", "kubectl get crd ipaddresspools.metallb.io"],
@@ -1296,7 +1296,7 @@ CATALOGUE = {
         "title": "Flux waits for what never becomes ready",
         "meaning": "dependsOn leads back to where it began, and Flux applies none of them. It is a warning where a name is not among the "
         "files but much like one that is.",
-        "remedy": "Mend dependsOn: pools wait for MetalLB's chart, services for the advertisement, and nothing waits for what waits for it.",
+        "fix": "Fix dependsOn: pools wait for MetalLB's chart, services for the advertisement, and nothing waits for what waits for it.",
         "when": "A Kustomization or HelmRelease that has to do with MetalLB depends on itself by some detour, or on a misspelt name.",
         "commands": [
             "kubectl -n flux-system get kustomizations -o custom-columns=NAME:.metadata.name,AFTER:.spec.dependsOn"
@@ -1313,7 +1313,7 @@ CATALOGUE = {
         "title": "A key is given twice in one dictionary",
         "meaning": "YAML allows each key once. Helm and kubectl take the last one and silently drop what the first one says, with all below "
         "it; Kustomize refuses the file. A second speaker: in Helm values of MetalLB drops the settings of the first.",
-        "remedy": "Bring both into one, or remove one of them.",
+        "fix": "Bring both into one, or remove one of them.",
         "when": "An object of MetalLB, a LoadBalancer Service or Helm values of MetalLB in a file have a key twice in one dictionary.",
         "commands": ["kustomize build FOLDER", "yamllint FILE"],
         "needs": "S",
@@ -1329,7 +1329,7 @@ CATALOGUE = {
         "meaning": "Before 0.13 MetalLB read a ConfigMap, and its chart the value configInline; the kind AddressPool came between. Current "
         "versions read none of them, the chart refuses configInline, and the API server refuses a kind or an API version that it does not "
         "serve. What stands there is not in force.",
-        "remedy": "Write an IPAddressPool and an L2Advertisement of API version metallb.io/v1beta1.",
+        "fix": "Write an IPAddressPool and an L2Advertisement of API version metallb.io/v1beta1.",
         "when": "A file holds a ConfigMap config with address-pools, configInline in Helm values, an AddressPool, or an API version that "
         "MetalLB does not have.",
         "commands": ["kubectl api-resources --api-group metallb.io"],

@@ -49,7 +49,7 @@ class Finding:
         if not self.severity:
             object.__setattr__(self, "severity", CATALOGUE[self.code]["severity"])
         if not self.fix:
-            object.__setattr__(self, "fix", CATALOGUE[self.code]["remedy"])
+            object.__setattr__(self, "fix", CATALOGUE[self.code]["fix"])
 
     @property
     def slug(self) -> str:
@@ -140,7 +140,7 @@ class Verdict:
         if counts["infos"]:
             total += f", {_count(counts['infos'], 'info')}"
         if not self.findings:
-            skipped = f" ({_count(counts['skipped'], 'check')} could not look)" if counts["skipped"] else ""
+            skipped = f" ({_count(counts['skipped'], 'check')} skipped)" if counts["skipped"] else ""
             return f"Nothing is wrong{skipped}."
         worst = self.findings[0].severity
         first = [finding for finding in self.roots() if finding.severity == worst] or list(self.findings)

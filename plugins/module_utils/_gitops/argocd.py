@@ -19,7 +19,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.request impo
     App,
     Chart,
     Object,
-    Wishes,
+    RepositoryRequest,
     _above,
     _config,
     _File,
@@ -29,23 +29,23 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.request impo
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_text
 
 
-def _argocd(wishes: Wishes) -> dict[str, _File]:
+def _argocd(request: RepositoryRequest) -> dict[str, _File]:
     files: dict[str, _File] = {}
-    apps = [_application(wishes, "metallb-helm", 0, wishes.metallb)]
-    apps += [_application(wishes, one.name, one.wave, one.chart, one) for one in wishes.apps]
-    files[f"{wishes.folder}/infrastructure-apps.yaml"] = (
+    apps = [_application(request, "metallb-helm", 0, request.metallb)]
+    apps += [_application(request, one.name, one.wave, one.chart, one) for one in request.apps]
+    files[f"{request.folder}/infrastructure-apps.yaml"] = (
         apps,
         ["Wave 0 is MetalLB itself; waves 1 and 2 are in metallb/config."],
     )
-    for name, wave, objects in _config(wishes):
-        files[f"{wishes.folder}/metallb/config/{name}"] = ([_waved(one, wave) for one in objects], [])
-    if wishes.traefik is not None:
-        files[f"{wishes.folder}/traefik/traefik-helmchart.yaml"] = (
-            [_application(wishes, "traefik-helm", 3, wishes.traefik)],
+    for name, wave, objects in _config(request):
+        files[f"{request.folder}/metallb/config/{name}"] = ([_waved(one, wave) for one in objects], [])
+    if request.traefik is not None:
+        files[f"{request.folder}/traefik/traefik-helmchart.yaml"] = (
+            [_application(request, "traefik-helm", 3, request.traefik)],
             ["Wave 3: its Service gets an address at once, since pools and advertisements are there."],
         )
-        files[f"{wishes.folder}/traefik/config/middleware.yaml"] = ([_waved(_middleware(wishes.traefik), 4)], [])
-    above = _above(wishes.folder)
+        files[f"{request.folder}/traefik/config/middleware.yaml"] = ([_waved(_middleware(request.traefik), 4)], [])
+    above = _above(request.folder)
     files[f"{above}bootstrap/argocd-cm.yaml"] = (
         [
             {
@@ -53,7 +53,7 @@ def _argocd(wishes: Wishes) -> dict[str, _File]:
                 "kind": "ConfigMap",
                 "metadata": {
                     "name": "argocd-cm",
-                    "namespace": wishes.argocd_namespace,
+                    "namespace": request.argocd_namespace,
                     "labels": {"app.kubernetes.io/name": "argocd-cm", "app.kubernetes.io/part-of": "argocd"},
                 },
                 "data": {HEALTH_KEY: HEALTH},
@@ -61,31 +61,31 @@ def _argocd(wishes: Wishes) -> dict[str, _File]:
         ],
         [
             "One key of Argo CD's own ConfigMap: without it a wave does not wait for the Applications in it.",
-            f"Add it once: kubectl -n {wishes.argocd_namespace} patch configmap argocd-cm --type merge --patch-file {above}bootstrap/argocd-cm.yaml",
+            f"Add it once: kubectl -n {request.argocd_namespace} patch configmap argocd-cm --type merge --patch-file {above}bootstrap/argocd-cm.yaml",
         ],
     )
-    if wishes.repo_url:
+    if request.repo_url:
         parent = {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Application",
-            "metadata": {"name": posixpath.basename(wishes.folder), "namespace": wishes.argocd_namespace},
+            "metadata": {"name": posixpath.basename(request.folder), "namespace": request.argocd_namespace},
             "spec": {
-                "project": wishes.project,
+                "project": request.project,
                 "source": {
-                    "repoURL": wishes.repo_url,
-                    "targetRevision": wishes.revision,
-                    "path": wishes.folder,
+                    "repoURL": request.repo_url,
+                    "targetRevision": request.revision,
+                    "path": request.folder,
                     "directory": {"recurse": True},
                 },
-                "destination": {"server": wishes.server, "namespace": wishes.argocd_namespace},
+                "destination": {"server": request.server, "namespace": request.argocd_namespace},
                 "syncPolicy": _sync_policy(),
             },
         }
-        files[f"{above}bootstrap/{posixpath.basename(wishes.folder)}.yaml"] = (
+        files[f"{above}bootstrap/{posixpath.basename(request.folder)}.yaml"] = (
             [parent],
             [
                 "The Application of all that is below: in its one sync the waves are ordered.",
-                f"Apply it once: kubectl apply -f {above}bootstrap/{posixpath.basename(wishes.folder)}.yaml",
+                f"Apply it once: kubectl apply -f {above}bootstrap/{posixpath.basename(request.folder)}.yaml",
             ],
         )
     return files
@@ -101,7 +101,9 @@ def _sync_policy(*options: str, **more: Any) -> Object:
     }
 
 
-def _application(wishes: Wishes, name: str, wave: int, chart: Chart | None, app: App | None = None) -> Object:
+def _application(
+    request: RepositoryRequest, name: str, wave: int, chart: Chart | None, app: App | None = None
+) -> Object:
     if chart is not None:
         source: Object = {
             # Of a registry Argo CD wants the address alone.
@@ -114,8 +116,8 @@ def _application(wishes: Wishes, name: str, wave: int, chart: Chart | None, app:
             source["helm"]["valuesObject"] = _sorted(chart.settings)
     else:
         source = {
-            "repoURL": wishes.repo_url,
-            "targetRevision": wishes.revision,
+            "repoURL": request.repo_url,
+            "targetRevision": request.revision,
             "path": app.folder if app else "",
             "directory": {"recurse": True},
         }
@@ -125,11 +127,11 @@ def _application(wishes: Wishes, name: str, wave: int, chart: Chart | None, app:
         {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Application",
-            "metadata": {"name": name, "namespace": wishes.argocd_namespace},
+            "metadata": {"name": name, "namespace": request.argocd_namespace},
             "spec": {
-                "project": wishes.project,
+                "project": request.project,
                 "source": source,
-                "destination": {"server": wishes.server, "namespace": namespace},
+                "destination": {"server": request.server, "namespace": namespace},
                 "syncPolicy": _sync_policy("CreateNamespace=true", **labels),
             },
         },

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.request import (
     Chart,
     Object,
-    Wishes,
+    RepositoryRequest,
     _above,
     _config,
     _File,
@@ -23,7 +23,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.request impo
 )
 
 
-def _flux(wishes: Wishes) -> dict[str, _File]:
+def _flux(request: RepositoryRequest) -> dict[str, _File]:
     files: dict[str, _File] = {}
     stages: list[tuple[int, str, str, str]] = []  # wave, name, folder, namespace that its objects lack
 
@@ -32,24 +32,24 @@ def _flux(wishes: Wishes) -> dict[str, _File]:
         files[f"{folder}/release/namespace.yaml"] = ([_namespace(chart)], [])
         files[f"{folder}/release/helmrelease.yaml"] = (_helm_release(chart), [])
 
-    release(0, "metallb-helm", f"{wishes.folder}/metallb", wishes.metallb)
-    config = _config(wishes)
+    release(0, "metallb-helm", f"{request.folder}/metallb", request.metallb)
+    config = _config(request)
     for name, _wave, objects in config:
-        files[f"{wishes.folder}/metallb/config/{name}"] = (objects, [])
+        files[f"{request.folder}/metallb/config/{name}"] = (objects, [])
     if config:
-        stages.append((2, "metallb-config", f"{wishes.folder}/metallb/config", ""))
-    if wishes.traefik is not None:
-        release(3, "traefik-helm", f"{wishes.folder}/traefik", wishes.traefik)
-        files[f"{wishes.folder}/traefik/config/middleware.yaml"] = ([_middleware(wishes.traefik)], [])
-        stages.append((4, "traefik-config", f"{wishes.folder}/traefik/config", ""))
-    for app in wishes.apps:
+        stages.append((2, "metallb-config", f"{request.folder}/metallb/config", ""))
+    if request.traefik is not None:
+        release(3, "traefik-helm", f"{request.folder}/traefik", request.traefik)
+        files[f"{request.folder}/traefik/config/middleware.yaml"] = ([_middleware(request.traefik)], [])
+        stages.append((4, "traefik-config", f"{request.folder}/traefik/config", ""))
+    for app in request.apps:
         if app.chart is not None:
-            release(app.wave, app.name, f"{wishes.folder}/{app.name}", app.chart)
+            release(app.wave, app.name, f"{request.folder}/{app.name}", app.chart)
         else:
             stages.append((app.wave, app.name, app.folder, app.namespace))
     chain = [
         _stage(
-            wishes,
+            request,
             name,
             folder,
             namespace,
@@ -57,12 +57,12 @@ def _flux(wishes: Wishes) -> dict[str, _File]:
         )
         for wave, name, folder, namespace in sorted(stages, key=_wave_of)
     ]
-    files[f"{wishes.folder}/infrastructure-apps.yaml"] = (
+    files[f"{request.folder}/infrastructure-apps.yaml"] = (
         chain,
         ["Each waits for those under dependsOn, until they are ready."],
     )
     # Otherwise Flux takes every file below for its own, and all of it at once.
-    files[f"{wishes.folder}/kustomization.yaml"] = (
+    files[f"{request.folder}/kustomization.yaml"] = (
         [
             {
                 "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -72,19 +72,19 @@ def _flux(wishes: Wishes) -> dict[str, _File]:
         ],
         [],
     )
-    name = posixpath.basename(wishes.folder)
-    above = _above(wishes.folder)
-    top: list[Object] = [_stage(wishes, name, wishes.folder, "", [])]
+    name = posixpath.basename(request.folder)
+    above = _above(request.folder)
+    top: list[Object] = [_stage(request, name, request.folder, "", [])]
     # It would wait for all that it holds, while it is itself what they wait to be changed by.
     top[0]["spec"]["wait"] = False
-    if wishes.repo_url:
+    if request.repo_url:
         top.insert(
             0,
             {
                 "apiVersion": "source.toolkit.fluxcd.io/v1",
                 "kind": "GitRepository",
-                "metadata": {"name": wishes.source, "namespace": wishes.flux_namespace},
-                "spec": {"interval": "1m", "url": wishes.repo_url, "ref": _git_ref(wishes.revision)},
+                "metadata": {"name": request.source, "namespace": request.flux_namespace},
+                "spec": {"interval": "1m", "url": request.repo_url, "ref": _git_ref(request.revision)},
             },
         )
     files[f"{above}bootstrap/{name}.yaml"] = (top, [f"Apply it once: kubectl apply -f {above}bootstrap/{name}.yaml"])
@@ -105,13 +105,13 @@ def _before(stages: Iterable[tuple[int, str, str, str]], wave: int) -> int | Non
     return max((one[0] for one in stages if one[0] < wave), default=None)
 
 
-def _stage(wishes: Wishes, name: str, folder: str, namespace: str, after: Sequence[str]) -> Object:
+def _stage(request: RepositoryRequest, name: str, folder: str, namespace: str, after: Sequence[str]) -> Object:
     spec: Object = {"dependsOn": [{"name": one} for one in after]} if after else {}
     spec.update(
         interval="10m",
         retryInterval="1m",
         timeout="5m",
-        sourceRef={"kind": "GitRepository", "name": wishes.source},
+        sourceRef={"kind": "GitRepository", "name": request.source},
         path=f"./{folder}",
         prune=True,
         wait=True,
@@ -121,7 +121,7 @@ def _stage(wishes: Wishes, name: str, folder: str, namespace: str, after: Sequen
     return {
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
         "kind": "Kustomization",
-        "metadata": {"name": name, "namespace": wishes.flux_namespace},
+        "metadata": {"name": name, "namespace": request.flux_namespace},
         "spec": spec,
     }
 

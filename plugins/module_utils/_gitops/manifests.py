@@ -54,7 +54,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.tree import 
     mentions,
     walk,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import FileFault, Plan
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import FileFault, SyncOrder
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     Object,
     as_dict,
@@ -62,10 +62,14 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
     as_text,
     metadata_of,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import DEFAULT_NAMESPACE, PLURALS, WRITTEN
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import (
+    DEFAULT_NAMESPACE,
+    PLURALS,
+    USER_KINDS,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Source
 
-_KINDS = frozenset(kind for kind, plural in PLURALS.items() if plural in WRITTEN)
+_KINDS = frozenset(kind for kind, plural in PLURALS.items() if plural in USER_KINDS)
 # MetalLB's kinds that are not analyzed, but whose format may be a finding.
 _OTHERS = frozenset(["AddressPool", "BFDProfile", "Community"])
 _ENCRYPTED = "ENC["
@@ -90,7 +94,7 @@ class Manifests:
     settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     faults: tuple[FileFault, ...] = ()
-    plan: Plan = field(default_factory=Plan)
+    plan: SyncOrder = field(default_factory=SyncOrder)
     paths: frozenset[str] = frozenset()
 
     @property

@@ -4,7 +4,7 @@
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 """Files of a GitOps repository that bring MetalLB, its pools and advertisements into a cluster, in this order.
 
-Pure: wishes in, texts by path out. The same wishes give the same texts, byte for byte, with any PyYAML. Each file begins with a
+Pure: request in, texts by path out. The same request give the same texts, byte for byte, with any PyYAML. Each file begins with a
 header that holds a digest of the rest, by which a change made by hand is known from one made here.
 """
 
@@ -23,7 +23,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.request impo
     STYLES,
     Chart,
     GitopsError,
-    Wishes,
+    RepositoryRequest,
     _config,
     _File,
     _middleware,
@@ -41,26 +41,26 @@ _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0[xob
 # -- the three styles -------------------------------------------------------------------------------------------------
 
 
-def render(wishes: Wishes, yaml: Any) -> dict[str, str]:
+def render(request: RepositoryRequest, yaml: Any) -> dict[str, str]:
     """Texts by path in the repository, headers included. yaml is PyYAML. Raises GitopsError."""
-    if wishes.style not in STYLES:
-        raise GitopsError(f"style: {wishes.style!r} is none of {', '.join(STYLES)}.")
-    _check(wishes)
+    if request.style not in STYLES:
+        raise GitopsError(f"style: {request.style!r} is none of {', '.join(STYLES)}.")
+    _check(request)
     files: dict[str, str] = {}
-    for path, (contents, notes) in _STYLES[wishes.style](wishes).items():
+    for path, (contents, notes) in _STYLES[request.style](request).items():
         body = contents if isinstance(contents, str) else _dump(contents, yaml)
-        files[path] = headed(body, wishes.style, notes)
+        files[path] = headed(body, request.style, notes)
     return files
 
 
-def _manifests(wishes: Wishes) -> dict[str, _File]:
+def _manifests(request: RepositoryRequest) -> dict[str, _File]:
     files: dict[str, _File] = {}
     step = 0
 
     def at(path: str, contents: Any, *notes: str) -> None:
         nonlocal step
         step += 1
-        files[f"{wishes.folder}/{path}"] = (
+        files[f"{request.folder}/{path}"] = (
             contents,
             [f"Step {step}. {one}" if not place else one for place, one in enumerate(notes)],
         )
@@ -69,21 +69,21 @@ def _manifests(wishes: Wishes) -> dict[str, _File]:
         at(
             f"{folder}/namespace.yaml",
             [_namespace(chart)],
-            f"kubectl apply --server-side -f {wishes.folder}/{folder}/namespace.yaml",
+            f"kubectl apply --server-side -f {request.folder}/{folder}/namespace.yaml",
         )
-        text = wishes.rendered.get(chart.name)
+        text = request.rendered.get(chart.name)
         if text is None:
             at(
                 f"{folder}/values.yaml",
                 [_sorted(chart.settings)],
                 f"helm upgrade --install {chart.name} {_helm_reference(chart)} --namespace {chart.namespace} --wait "
-                f"--values {wishes.folder}/{folder}/values.yaml",
+                f"--values {request.folder}/{folder}/values.yaml",
             )
         else:
             at(
                 f"{folder}/{chart.name}.yaml",
                 tidied(text),
-                f"kubectl apply --server-side -f {wishes.folder}/{folder}/{chart.name}.yaml",
+                f"kubectl apply --server-side -f {request.folder}/{folder}/{chart.name}.yaml",
                 f"Chart {chart.chart} {chart.version} of {chart.repo or 'this machine'}, by helm template.",
                 *(
                     f"Then wait: kubectl -n {chart.namespace} rollout status {one} --timeout=5m"
@@ -92,14 +92,14 @@ def _manifests(wishes: Wishes) -> dict[str, _File]:
                 ),
             )
 
-    release("metallb", wishes.metallb)
-    for name, _wave, objects in _config(wishes):
+    release("metallb", request.metallb)
+    for name, _wave, objects in _config(request):
         path = f"metallb/config/{name}"
-        at(path, objects, f"kubectl apply --server-side -f {wishes.folder}/{path}")
-    if wishes.traefik is not None:
-        release("traefik", wishes.traefik)
+        at(path, objects, f"kubectl apply --server-side -f {request.folder}/{path}")
+    if request.traefik is not None:
+        release("traefik", request.traefik)
         path = "traefik/config/middleware.yaml"
-        at(path, [_middleware(wishes.traefik)], f"kubectl apply --server-side -f {wishes.folder}/{path}")
+        at(path, [_middleware(request.traefik)], f"kubectl apply --server-side -f {request.folder}/{path}")
     return files
 
 
@@ -115,10 +115,10 @@ _STYLES = {"argocd": _argocd, "flux": _flux, "manifests": _manifests}
 # -- what cannot be ---------------------------------------------------------------------------------------------------
 
 
-def _check(wishes: Wishes) -> None:
-    if not inside(wishes.folder):
+def _check(request: RepositoryRequest) -> None:
+    if not inside(request.folder):
         raise GitopsError(
-            f"folder: {wishes.folder!r} is no folder within the repository, such as infrastructure or clusters/home/infrastructure."
+            f"folder: {request.folder!r} is no folder within the repository, such as infrastructure or clusters/home/infrastructure."
         )
     reserved = {
         "metallb-helm",
@@ -127,10 +127,10 @@ def _check(wishes: Wishes) -> None:
         "traefik-config",
         "metallb",
         "traefik",
-        posixpath.basename(wishes.folder),
+        posixpath.basename(request.folder),
     }
     seen = set(reserved)
-    for app in wishes.apps:
+    for app in request.apps:
         if not _NAME.fullmatch(app.name):
             raise GitopsError(f"apps: {app.name!r} is no name for Kubernetes: small letters, digits and hyphens.")
         if app.name in seen:
@@ -149,11 +149,11 @@ def _check(wishes: Wishes) -> None:
         if app.folder:
             if not inside(app.folder):
                 raise GitopsError(f"apps: path {app.folder!r} of {app.name} is no folder within the repository.")
-            if _within(app.folder, wishes.folder) or _within(wishes.folder, app.folder):
+            if _within(app.folder, request.folder) or _within(request.folder, app.folder):
                 raise GitopsError(
-                    f"apps: path {app.folder} of {app.name} and folder {wishes.folder} lie within each other, so both would apply the same files."
+                    f"apps: path {app.folder} of {app.name} and folder {request.folder} lie within each other, so both would apply the same files."
                 )
-            if wishes.style == "argocd" and not wishes.repo_url:
+            if request.style == "argocd" and not request.repo_url:
                 raise GitopsError(
                     f"apps: {app.name} is a folder of the repository, so repo_url (metallb_gitops_repo_url) must say where that is."
                 )

@@ -26,8 +26,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order i
     OTHER,
     POOL,
     SERVICE,
-    Plan,
-    Step,
+    SyncItem,
+    SyncOrder,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import IGNORE_ANNOTATION
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
@@ -85,7 +85,7 @@ def registries_of(items: Sequence[Item]) -> dict[str, str]:
     }
 
 
-def plan_of(items: Sequence[Item], registries: Mapping[str, str], yaml: Any) -> Plan:
+def plan_of(items: Sequence[Item], registries: Mapping[str, str], yaml: Any) -> SyncOrder:
     """The order of everything that one cluster gets. yaml is PyYAML, for Helm values that are text."""
     health = ""
     for item in items:
@@ -105,7 +105,7 @@ def plan_of(items: Sequence[Item], registries: Mapping[str, str], yaml: Any) -> 
         for item in items
         if item.ref.kind not in ("ConfigMap", "OCIRepository", "ApplicationSet", "EnvoyProxy")
     ]
-    return Plan(tuple(steps), health)
+    return SyncOrder(tuple(steps), health)
 
 
 def _options(obj: Object) -> str:
@@ -114,7 +114,7 @@ def _options(obj: Object) -> str:
     return ",".join(as_text(one) for one in as_list(policy.get("syncOptions")))
 
 
-def _step(item: Item, tolerant: set[Ref], registries: Mapping[str, str], yaml: Any) -> Step:
+def _step(item: Item, tolerant: set[Ref], registries: Mapping[str, str], yaml: Any) -> SyncItem:
     ref, scope = item.ref, item.scope
     spec = as_dict(item.obj.get("spec"))
     annotations = as_dict(metadata_of(item.obj).get("annotations"))
@@ -131,7 +131,7 @@ def _step(item: Item, tolerant: set[Ref], registries: Mapping[str, str], yaml: A
     policy = as_dict(spec.get("syncPolicy"))
     automated = policy.get("automated") is not None and as_dict(policy.get("automated")).get("enabled") is not False
     limit = as_dict(policy.get("retry")).get("limit")
-    return Step(
+    return SyncItem(
         ref,
         frozenset(_brought(item, registries, yaml)),
         scope,

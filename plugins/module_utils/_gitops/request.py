@@ -68,7 +68,7 @@ class App:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RepositoryRequest:
     """What is wanted. folder is one of the repository, with slashes; pools and advertisements are as l2_config takes them.
 
     rendered are texts of charts by the release's name (helm template), for style manifests.
@@ -122,11 +122,11 @@ def traefik(namespace: str, repo: str, version: str, address: str) -> Chart:
 _File = tuple[Any, Sequence[str]]
 
 
-def _config(wishes: Wishes) -> list[tuple[str, int, list[Object]]]:
-    """Files of metallb/config: name, wave, objects. Objects have the user's order, which MetalLB heeds in places."""
-    home = wishes.metallb.namespace
-    pools = [_sorted_metadata(pool_to_object(dict(one), home)) for one in wishes.pools]
-    advertisements = [_sorted_metadata(advertisement_to_object(dict(one), home)) for one in wishes.advertisements]
+def _config(request: RepositoryRequest) -> list[tuple[str, int, list[Object]]]:
+    """Files of metallb/config: name, wave, objects. Objects have the user's order, which MetalLB honors in places."""
+    home = request.metallb.namespace
+    pools = [_sorted_metadata(pool_to_object(dict(one), home)) for one in request.pools]
+    advertisements = [_sorted_metadata(advertisement_to_object(dict(one), home)) for one in request.advertisements]
     files = [("ipaddresspool.yaml", 1, pools), ("l2advertisement.yaml", 2, advertisements)]
     return [one for one in files if one[2]]
 

@@ -163,7 +163,7 @@ def _configuration(given: Object) -> Any:
         if path and not os.path.isfile(path):
             raise ApiError(
                 f"The file {path} does not exist.",
-                advice=f"Mend {option} (K8S_AUTH_{attribute.upper()}), or the path in the kubeconfig.",
+                advice=f"Fix {option} (K8S_AUTH_{attribute.upper()}), or the path in the kubeconfig.",
             )
     return configuration
 

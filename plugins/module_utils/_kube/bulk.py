@@ -48,7 +48,7 @@ class Answer:
         self.data = data
 
 
-class Lanes:
+class PatchConnections:
     """One connection for each thread that asks. close() gives them up."""
 
     def __init__(self, pool: Any, host: str, connect_timeout: float, read_timeout: float) -> None:

@@ -5,7 +5,7 @@
 """The one way to an API server.
 
 Raw JSON over the connection pool of the official client: no models, no discovery, no retries behind our back. What goes
-wrong is an ApiError that says what, where, why and what mends it.
+wrong is an ApiError that says what, where, why and what fixes it.
 
 Of kubernetes.core only the vocabulary of options is used. Its client would ask for /version and /api before the first
 real request, without a time limit, and leave a cache file in the temporary folder.
@@ -84,7 +84,7 @@ class Kube:
         self._attempts = attempts
         self._sleep = sleep
         self._auth_lock = threading.Lock()
-        self._lanes: bulk.Lanes | None = None
+        self._lanes: bulk.PatchConnections | None = None
         self._url = str(self._configuration.host).rstrip("/")
         parsed = urlsplit(self._url)
         # host and port only: a URL may carry a password
@@ -168,7 +168,7 @@ class Kube:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def create(self, path: str, body: Object, *, dry_run: bool = False, strict: bool = False) -> Object:
-        """strict: a field that the kind does not know is refused; else the server drops it without a word."""
+        """strict: a field that the kind does not know is refused; else the server drops it silently."""
         return self._send("POST", path, _write_query(dry_run, strict), body, content_type="application/json")
 
     def patch(
@@ -193,7 +193,7 @@ class Kube:
         if getattr(self._pool, "proxy", None) is None:
             host = urlsplit(self._url).netloc.rpartition("@")[2]
             pool = self._pool.connection_from_url(self._url)
-            self._lanes = bulk.Lanes(pool, host, self._connect_timeout, self._read_timeout)
+            self._lanes = bulk.PatchConnections(pool, host, self._connect_timeout, self._read_timeout)
         try:
             yield
         finally:
@@ -335,7 +335,7 @@ class Kube:
                 raise ApiError(
                     "The token for the API server holds characters that no HTTP header may hold.",
                     kind_of_failure="unauthorized",
-                    advice="Give the bare token as api_key (K8S_AUTH_API_KEY), or mend the kubeconfig.",
+                    advice="Give the bare token as api_key (K8S_AUTH_API_KEY), or fix the kubeconfig.",
                 )
             return value
         if self._configuration.username and self._configuration.password:

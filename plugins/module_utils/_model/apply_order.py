@@ -20,7 +20,7 @@ OBJECTS = frozenset([POOL, ADVERTISEMENT, OTHER])
 
 
 @dataclass(frozen=True)
-class Step:
+class SyncItem:
     """One object, and its place in the order.
 
     scope is the Application or Flux Kustomization that applies it, None where none of those among the files does. waved is whether it
@@ -59,16 +59,16 @@ class FileFault:
 class Meeting(NamedTuple):
     """Two steps in one sync of Argo CD: the ones there that are or hold them. scope is None where no Application among the files syncs both."""
 
-    one: Step
-    other: Step
+    one: SyncItem
+    other: SyncItem
     scope: Ref | None
 
 
 @dataclass(frozen=True)
-class Plan:
+class SyncOrder:
     """All steps. health is whether waves wait for Applications: "seen", "lacking" (an argocd-cm without it), or "" where no argocd-cm is."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[SyncItem, ...] = ()
     health: str = ""
 
     @property
@@ -76,21 +76,21 @@ class Plan:
         """Whether anything of Argo CD or Flux is in it."""
         return any(one.waved or one.ref.kind in ("Application", "Kustomization", "HelmRelease") for one in self.steps)
 
-    def bringing(self, *what: str) -> list[Step]:
+    def bringing(self, *what: str) -> list[SyncItem]:
         return [one for one in self.steps if one.brings.intersection(what)]
 
     @cached_property
-    def _by_ref(self) -> dict[Ref, Step]:
+    def _by_ref(self) -> dict[Ref, SyncItem]:
         return {one.ref: one for one in self.steps}
 
-    def step(self, ref: Ref) -> Step | None:
+    def step(self, ref: Ref) -> SyncItem | None:
         return self._by_ref.get(ref)
 
     @cached_property
-    def _above(self) -> dict[Ref, list[Step]]:
+    def _above(self) -> dict[Ref, list[SyncItem]]:
         return {}
 
-    def chain(self, step: Step) -> list[Step]:
+    def chain(self, step: SyncItem) -> list[SyncItem]:
         """What applies it, and what applies that, outermost first; the step itself is the last."""
         if step.scope is None:
             return [step]
@@ -100,7 +100,7 @@ class Plan:
             above = self._above[step.scope] = self._chain(step)[:-1]
         return [one for one in above if one is not step] + [step]
 
-    def _chain(self, step: Step) -> list[Step]:
+    def _chain(self, step: SyncItem) -> list[SyncItem]:
         found = [step]
         while found[0].scope is not None:
             above = self.step(found[0].scope)
@@ -112,7 +112,7 @@ class Plan:
 
     # -- Argo CD ------------------------------------------------------------------------------------------------------
 
-    def meet(self, one: Step, other: Step) -> Meeting | None:
+    def meet(self, one: SyncItem, other: SyncItem) -> Meeting | None:
         """Where one sync of Argo CD orders them; None where none does, or one holds the other.
 
         Without an Application that syncs both, one is assumed where both say waves, as the source document's files do.
@@ -130,7 +130,7 @@ class Plan:
             )
         return None
 
-    def _waved(self, step: Step) -> bool:
+    def _waved(self, step: SyncItem) -> bool:
         """Whether it says a wave, or others of MetalLB's objects do, so that it was forgotten here. Services may be anybody's."""
         return step.waved or (bool(step.brings & OBJECTS) and self._objects_are_waved)
 
@@ -140,14 +140,14 @@ class Plan:
 
     # -- Flux ---------------------------------------------------------------------------------------------------------
 
-    def kustomizations(self, step: Step) -> list[Step]:
+    def kustomizations(self, step: SyncItem) -> list[SyncItem]:
         return [one for one in self.chain(step) if one.ref.kind == "Kustomization"]
 
     @cached_property
-    def _waited_for(self) -> dict[tuple[Ref | None, tuple[Ref, ...]], list[Step]]:
+    def _waited_for(self) -> dict[tuple[Ref | None, tuple[Ref, ...]], list[SyncItem]]:
         return {}
 
-    def waited_for(self, step: Step) -> list[Step]:
+    def waited_for(self, step: SyncItem) -> list[SyncItem]:
         """Everything that Flux waits for before it applies the step, by whatever detour."""
         key = (step.scope, step.after)
         found = self._waited_for.get(key)
@@ -159,14 +159,14 @@ class Plan:
     def _awaited_refs(self) -> dict[int, frozenset[Ref]]:
         return {}
 
-    def awaited_refs(self, step: Step) -> frozenset[Ref]:
+    def awaited_refs(self, step: SyncItem) -> frozenset[Ref]:
         """What waited_for gives, for looking up."""
         found = self._awaited_refs.get(id(step))
         if found is None:
             found = self._awaited_refs[id(step)] = frozenset(one.ref for one in self.waited_for(step))
         return found
 
-    def _awaited(self, step: Step) -> Iterator[Step]:
+    def _awaited(self, step: SyncItem) -> Iterator[SyncItem]:
         todo = list(self.chain(step))
         seen: set[int] = set()
         while todo:

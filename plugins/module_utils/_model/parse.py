@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Object = dict[str, Any]
@@ -93,3 +93,10 @@ _UNKNOWN = re.compile(r"\$\{[^}]*\}|\{\{.*\}\}|^ENC\[", re.S)
 def is_unknown(text: str) -> bool:
     """Whether a text stands for a value that is not known: a variable that is filled in later, or an encrypted value of SOPS."""
     return _UNKNOWN.search(text) is not None
+
+
+def listing(names: Iterable[str], most: int = 5) -> str:
+    """Names for a sentence; thousands of them help nobody."""
+    every = list(names)
+    shown = ", ".join(every[:most])
+    return shown if len(every) <= most else f"{shown} and {len(every) - most} more"

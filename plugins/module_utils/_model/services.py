@@ -64,7 +64,7 @@ class Service:
     ingress: tuple[Address, ...]
     odd_ingress: tuple[str, ...]
     created: float
-    leaving: bool
+    terminating: bool
 
     @classmethod
     def from_object(cls, obj: Object) -> Service:
@@ -97,7 +97,7 @@ class Service:
             ingress=tuple(ingress),
             odd_ingress=tuple(odd),
             created=seconds_of(metadata.get("creationTimestamp")),
-            leaving=bool(metadata.get("deletionTimestamp")),
+            terminating=bool(metadata.get("deletionTimestamp")),
         )
 
     @property
@@ -160,11 +160,11 @@ class Service:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """leaving: its pod is terminating; it may serve until it is gone."""
+    """terminating: its pod is terminating; it may serve until it is gone."""
 
     node: str
     serving: bool
-    leaving: bool = False
+    terminating: bool = False
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,7 @@ class Pod:
     node: str
     phase: str
     ready: bool
-    leaving: bool
+    terminating: bool
     why: str
     memberlist_secret: str
     containers: tuple[Container, ...]
@@ -203,7 +203,7 @@ class Pod:
             node=as_text(spec.get("nodeName")) or _meant_for(spec),
             phase=as_text(status.get("phase")),
             ready=ready,
-            leaving=bool(metadata.get("deletionTimestamp")),
+            terminating=bool(metadata.get("deletionTimestamp")),
             why="" if ready else _why_not_ready(metadata, status),
             memberlist_secret=_secret_of(spec),
             containers=tuple(Container.from_object(one) for one in as_list(spec.get("containers"))),

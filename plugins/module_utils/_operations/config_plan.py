@@ -38,7 +38,7 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True)
-class Step:
+class Change:
     """One request. partial is a step on the way, which a later step completes."""
 
     action: str  # create, update, delete
@@ -54,11 +54,11 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ConfigPlan:
     """What changes, per object, and in which order it is to be sent."""
 
-    changes: list[Step] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    steps: list[Change] = field(default_factory=list)
     unchanged: list[Object] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
@@ -96,12 +96,12 @@ class Endangered:
         }
 
 
-def plan(current: dict[str, Sequence[Object]], wanted: dict[str, Sequence[Object]], prune: bool) -> Plan:
+def plan(current: dict[str, Sequence[Object]], wanted: dict[str, Sequence[Object]], prune: bool) -> ConfigPlan:
     """current and wanted map a plural kind to objects. What is not named stays; with prune it goes, if it is ours.
 
     A kind that is not in wanted at all is none of this run's business.
     """
-    changes: list[Step] = []
+    changes: list[Change] = []
     unchanged: list[Object] = []
     foreign: list[str] = []
     for plural in (POOLS, ADVERTISEMENTS):
@@ -115,7 +115,7 @@ def plan(current: dict[str, Sequence[Object]], wanted: dict[str, Sequence[Object
             named.add(name)
             before = there.get(name)
             if before is None:
-                changes.append(Step("create", plural, name, None, adopted(target)))
+                changes.append(Change("create", plural, name, None, adopted(target)))
                 continue
             other = other_owner(before)
             if other:
@@ -124,15 +124,15 @@ def plan(current: dict[str, Sequence[Object]], wanted: dict[str, Sequence[Object
             if after == before:
                 unchanged.append(before)
             else:
-                changes.append(Step("update", plural, name, before, after))
+                changes.append(Change("update", plural, name, before, after))
         for name, obj in there.items():
             if name in named:
                 continue
             if prune and is_ours(obj):
-                changes.append(Step("delete", plural, name, obj, None))
+                changes.append(Change("delete", plural, name, obj, None))
             else:
                 unchanged.append(obj)
-    return Plan(changes, ordered(changes, current.get(POOLS, ())), unchanged, foreign)
+    return ConfigPlan(changes, ordered(changes, current.get(POOLS, ())), unchanged, foreign)
 
 
 def adopted(target: Object) -> Object:
@@ -191,7 +191,7 @@ def other_owner(obj: Object) -> str:
 # -- order ------------------------------------------------------------------------------------------------------------
 
 
-def ordered(changes: Sequence[Step], pools: Sequence[Object]) -> list[Step]:
+def ordered(changes: Sequence[Change], pools: Sequence[Object]) -> list[Change]:
     """Deletions first and advertisements before pools; then pools before advertisements.
 
     MetalLB refuses pools that overlap, at every moment: what a pool takes over, another must have given up before.
@@ -206,8 +206,8 @@ def ordered(changes: Sequence[Step], pools: Sequence[Object]) -> list[Step]:
     return steps + [step for step in changes if step.plural == ADVERTISEMENTS and step.action != "delete"]
 
 
-def _without_overlap(todo: Sequence[Step], held: dict[str, list[Span]]) -> list[Step]:
-    steps: list[Step] = []
+def _without_overlap(todo: Sequence[Change], held: dict[str, list[Span]]) -> list[Change]:
+    steps: list[Change] = []
     waiting = list(todo)
     while waiting:
         for step in waiting:
@@ -222,7 +222,7 @@ def _without_overlap(todo: Sequence[Step], held: dict[str, list[Span]]) -> list[
             steps.append(aside)
             held[aside.name] = spans_of(aside.after)
             waiting = [
-                Step("create" if aside.after is None else "update", one.plural, one.name, aside.after, one.after)
+                Change("create" if aside.after is None else "update", one.plural, one.name, aside.after, one.after)
                 if one.name == aside.name
                 else one
                 for one in waiting
@@ -234,24 +234,24 @@ def _without_overlap(todo: Sequence[Step], held: dict[str, list[Span]]) -> list[
     return steps
 
 
-def _way_out(waiting: Sequence[Step], held: dict[str, list[Span]]) -> Step | None:
+def _way_out(waiting: Sequence[Change], held: dict[str, list[Span]]) -> Change | None:
     """Pools that want each other's addresses: one of them first gives up what it will not keep."""
     for step in waiting:
         if step.before is None or step.after is None or not lost_spans(held.get(step.name, []), spans_of(step.after)):
             continue
         keep = common_spans(spans_of(step.before), spans_of(step.after))
         if not keep:
-            return Step("delete", step.plural, step.name, step.before, None, partial=True)
+            return Change("delete", step.plural, step.name, step.before, None, partial=True)
         smaller = copy.deepcopy(step.before)
         smaller["spec"]["addresses"] = [text_of(span) for span in keep]
-        return Step("update", step.plural, step.name, step.before, smaller, partial=True)
+        return Change("update", step.plural, step.name, step.before, smaller, partial=True)
     return None
 
 
 # -- live services ----------------------------------------------------------------------------------------------------
 
 
-def endangered(changes: Iterable[Step], services: Iterable[Object]) -> list[Endangered]:
+def endangered(changes: Iterable[Change], services: Iterable[Object]) -> list[Endangered]:
     """Live services that get their address from what a pool is about to give up.
 
     Also when another pool takes the address over in the same run: between the two MetalLB withdraws it, and may give
@@ -268,7 +268,7 @@ def endangered(changes: Iterable[Step], services: Iterable[Object]) -> list[Enda
             span = span_of_address(address)
             if not overlapping(span, given_up):
                 continue
-            taker = [
+            snapshot_source = [
                 other.name
                 for other in changes
                 if other.plural == POOLS and other.name != step.name and overlapping(span, spans_of(other.after))
@@ -279,7 +279,7 @@ def endangered(changes: Iterable[Step], services: Iterable[Object]) -> list[Enda
                     name=str(service["metadata"].get("name") or ""),
                     address=address,
                     pool=step.name,
-                    moves_to=taker[0] if taker else "",
+                    moves_to=snapshot_source[0] if snapshot_source else "",
                 )
             )
     return sorted(found, key=lambda one: (one.pool, one.namespace, one.name, one.address))
@@ -408,7 +408,7 @@ def shown(obj: Object | None) -> Object:
     return clean
 
 
-def diff_of(step: Step) -> Object:
+def diff_of(step: Change) -> Object:
     header = f"{step.kind} {step.name}"
     return {
         "before_header": header,

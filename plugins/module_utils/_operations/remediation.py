@@ -4,7 +4,7 @@
 
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
 
-"""What a pass of the monitor mends, leaves and reports, and what it remembers for the next one. Decisions only, no I/O."""
+"""What a pass of the monitor fixes, leaves and reports, and what it remembers for the next one. Decisions only, no I/O."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def plan(
     """Nodes to take the label off, ServiceL2Statuses to delete, whether to restart speakers; and what is left alone, and why.
 
     nodes are those that the caller knows to carry the label: the caller answers for not fighting its owner. carriers
-    are the Node objects that carry it, also where speakers ignore it. There an owner is left in peace without a word.
+    are the Node objects that carry it, also where speakers ignore it. There an owner is left in peace silently.
     """
     allowed = set(_texts(fix))
     unknown = sorted(allowed - set(FIXES))
@@ -109,15 +109,15 @@ def report(
     severity: str = "error",
     check: bool = False,
 ) -> Object:
-    """The verdict of a pass. done are results of tasks that mend, each with `fix`, `result` and, for a loop, `item`s."""
+    """The verdict of a pass. done are results of tasks that fix, each with `fix`, `result` and, for a loop, `item`s."""
     state = read_state(state_text)
     if severity not in _RANK:
         raise MonitorError(f"metallb_monitor_severity must be error or warning, not {severity!r}")
-    mended, failed, given_up, freed = _outcomes(done, now)
+    fixed, failed, given_up, freed = _outcomes(done, now)
     findings = [one for one in result.get("findings") or [] if _RANK[one["severity"]] <= _RANK["warning"]]
     if check:
         # Nothing was done, so what would be gone is still there.
-        findings = [one for one in findings if not (one["code"] in _MENDABLE and _named(one, mended))]
+        findings = [one for one in findings if not (one["code"] in _MENDABLE and _named(one, fixed))]
     since = state["findings"]
     standing = {_key(one): since.get(_key(one), now) for one in findings}
     # A check that did not run says nothing: what it found in the last pass is neither gone nor new.
@@ -134,13 +134,13 @@ def report(
     counting = [one for one in findings if _RANK[one["severity"]] <= _RANK[severity]]
     withheld = [f"Node {one['node']}: label left alone: {one['why']}." for one in planned.get("withheld") or []]
     remaining = failed + withheld + [_short(one) for one in counting]
-    status = "remaining" if remaining else "unknown" if unread else "mended" if mended else "healthy"
-    verdict = _verdict(status, mended, remaining, len(findings), check)
+    status = "remaining" if remaining else "unknown" if unread else "fixed" if fixed else "healthy"
+    verdict = _verdict(status, fixed, remaining, len(findings), check)
     if unread:
         verdict += f"; not known: {', '.join(unread)} could not be read ({next(iter(unread.values())).rstrip('.')})"
     gone = sorted(set(since) - set(standing))
     lines = [verdict]
-    lines += [f"  {'would mend' if check else 'mended'}: {one}" for one in mended]
+    lines += [f"  {'would fix' if check else 'fixed'}: {one}" for one in fixed]
     lines += [f"  remains: {one}" for one in failed + withheld]
     lines += [f"  new: {one}" for one in new]
     lines += [f"  since {since[_key(one)]}: {_short(one)}" for one in findings if _key(one) in since]
@@ -149,7 +149,7 @@ def report(
     return {
         "status": status,
         "verdict": verdict,
-        "mended": mended,
+        "fixed": fixed,
         "remaining": remaining,
         "new": new,
         "gone": gone,
@@ -165,25 +165,25 @@ def report(
     }
 
 
-def _named(finding: Mapping[str, Any], mended: Sequence[str]) -> bool:
+def _named(finding: Mapping[str, Any], fixed: Sequence[str]) -> bool:
     about = _key(finding).partition(" ")[2]
-    return any(one.startswith((f"{about}:", f"{about} ")) for one in mended)
+    return any(one.startswith((f"{about}:", f"{about} ")) for one in fixed)
 
 
-def _verdict(status: str, mended: list[str], remaining: list[str], findings: int, check: bool) -> str:
+def _verdict(status: str, fixed: list[str], remaining: list[str], findings: int, check: bool) -> str:
     if status == "healthy":
         return "healthy: nothing remains" + (f" but {findings} warning{'s' * (findings > 1)}" if findings else "")
-    count = f"{len(mended)} {'would be mended' if check else 'mended'}"
-    if status == "mended":
-        return f"mended: {count}, nothing remains"
+    count = f"{len(fixed)} {'would be fixed' if check else 'fixed'}"
+    if status == "fixed":
+        return f"fixed: {count}, nothing remains"
     if status == "unknown":
         return f"unknown: {count}"
     return f"remaining: {count}, {len(remaining)} to look at: {remaining[0]}"
 
 
 def _outcomes(done: Sequence[Mapping[str, Any]], now: str) -> tuple[list[str], list[str], Object, set[str]]:
-    """What was mended, what failed, labels that were given up by node, and nodes that lost theirs."""
-    mended: list[str] = []
+    """What was fixed, what failed, labels that were given up by node, and nodes that lost theirs."""
+    fixed: list[str] = []
     failed: list[str] = []
     given_up: Object = {}
     freed: set[str] = set()
@@ -202,24 +202,24 @@ def _outcomes(done: Sequence[Mapping[str, Any]], now: str) -> tuple[list[str], l
                 lost = {entry["node"] for entry in back} | {e["node"] for e in outcome.get("failed_nodes") or []}
                 kept = [name for name in outcome.get("changed_nodes") or [] if name not in lost]
                 freed.update(kept)
-                mended += [f"Node {name}: {outcome.get('key')} taken off" for name in kept]
+                fixed += [f"Node {name}: {outcome.get('key')} taken off" for name in kept]
             elif outcome.get("changed") and not bad:
                 item = outcome.get("metallb_monitor_item") or {}
                 what = f"ServiceL2Status {item.get('namespace')}/{item.get('name')} deleted: its speaker writes a right one"
-                mended.append(what if fix == STALE_STATUS else "speakers restarted, one after the other")
+                fixed.append(what if fix == STALE_STATUS else "speakers restarted, one after the other")
             if bad or (message and outcome.get("failed_when_result") is False and not outcome.get("changed")):
-                failed.append(f"{fix}: {message or 'failed without a word'}")
-    return mended, failed, given_up, freed
+                failed.append(f"{fix}: {message or 'failed silently'}")
+    return fixed, failed, given_up, freed
 
 
 def _given_up(one: Mapping[str, Any]) -> str:
     who = "Talos, which owns it" if one.get("owned_by_talos") else (one.get("manager") or "an unknown writer")
-    cure = (
+    fix = (
         "Lasting: take it out of the machine configuration (role l2ops.metallb.nodes), see finding MLB202"
         if one.get("owned_by_talos")
         else f"Find out why {who} sets it"
     )
-    return f"{who} put it back each of {one.get('times', 2)} times that it was removed, last {one.get('given_up_at', '')}. {cure}"
+    return f"{who} put it back each of {one.get('times', 2)} times that it was removed, last {one.get('given_up_at', '')}. {fix}"
 
 
 def _key(finding: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ class SpeakerPod:
     uid: str
     node: str
     ready: bool
-    leaving: bool
+    terminating: bool
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def pods_of(daemonset: Object, pods: Iterable[Object]) -> list[SpeakerPod]:
                 uid=str(metadata.get("uid") or ""),
                 node=node_of(pod),
                 ready=is_ready(pod),
-                leaving=bool(metadata.get("deletionTimestamp")),
+                terminating=bool(metadata.get("deletionTimestamp")),
             )
         )
     return found
@@ -208,7 +208,7 @@ def is_ready(pod: Object) -> bool:
 
 def order(pods: Iterable[SpeakerPod], only: Collection[str] | None, announced: Mapping[str, int]) -> list[SpeakerPod]:
     """Those to restart: first those that are broken anyway, then those that announce least."""
-    chosen = [pod for pod in pods if not pod.leaving and (only is None or pod.node in only)]
+    chosen = [pod for pod in pods if not pod.terminating and (only is None or pod.node in only)]
     return sorted(chosen, key=lambda pod: (pod.ready, announced.get(pod.node, 0), pod.node))
 
 
@@ -218,7 +218,7 @@ def replacement(before: SpeakerPod, pods: Iterable[SpeakerPod]) -> SpeakerPod | 
     if any(pod.uid == before.uid for pod in here):
         return None
     for pod in here:
-        if pod.ready and not pod.leaving:
+        if pod.ready and not pod.terminating:
             return pod
     return None
 

@@ -23,7 +23,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
 MISSING, DIFFERS, FOREIGN = "missing", "differs", "foreign"
 # kind, namespace, name
 Key = tuple[str, str, str]
-Step = Union[str, int]
+PathPart = Union[str, int]
 
 CLUSTER_WIDE = frozenset(
     [
@@ -116,7 +116,7 @@ def differences(wanted: Sequence[Object], live: Mapping[Key, Object | None], nam
 
 # -- one object -------------------------------------------------------------------------------------------------------
 
-_Found = tuple[str, tuple[Step, ...], Any, Any]
+_Found = tuple[str, tuple[PathPart, ...], Any, Any]
 # Written by others as a matter of course, or nobody's business.
 _SKIPPED = frozenset(["status", "caBundle"])
 _SECRET_FIELDS = ("data", "stringData")
@@ -146,7 +146,7 @@ def _metadata(live: Object, part: str) -> Object:
     return as_dict(metadata_of(live).get(part))
 
 
-def _field(path: tuple[Step, ...], wanted: Any, live: Any) -> Iterator[_Found]:
+def _field(path: tuple[PathPart, ...], wanted: Any, live: Any) -> Iterator[_Found]:
     if path[-1] in _SKIPPED or wanted is None:
         return
     if isinstance(wanted, dict):
@@ -163,7 +163,7 @@ def _field(path: tuple[Step, ...], wanted: Any, live: Any) -> Iterator[_Found]:
         yield DIFFERS, path, wanted, live
 
 
-def _map(path: tuple[Step, ...], wanted: Object, live: Object) -> Iterator[_Found]:
+def _map(path: tuple[PathPart, ...], wanted: Object, live: Object) -> Iterator[_Found]:
     for key, want in wanted.items():
         yield from _field((*path, as_text(key)), want, live.get(key))
     # One key says all; an empty map is asked of the template as a whole.
@@ -172,7 +172,7 @@ def _map(path: tuple[Step, ...], wanted: Object, live: Object) -> Iterator[_Foun
             yield FOREIGN, (*path, as_text(key)), None, live[key]
 
 
-def _list(path: tuple[Step, ...], wanted: list[Any], live: list[Any]) -> Iterator[_Found]:
+def _list(path: tuple[PathPart, ...], wanted: list[Any], live: list[Any]) -> Iterator[_Found]:
     if wanted and all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in wanted):
         yield from _named_list(path, wanted, live)
         return
@@ -189,7 +189,7 @@ def _list(path: tuple[Step, ...], wanted: list[Any], live: list[Any]) -> Iterato
         yield DIFFERS, path, wanted, live
 
 
-def _named_list(path: tuple[Step, ...], wanted: list[Any], live: list[Any]) -> Iterator[_Found]:
+def _named_list(path: tuple[PathPart, ...], wanted: list[Any], live: list[Any]) -> Iterator[_Found]:
     # Names are unique in most lists; where they are not (mounts of one volume, subjects), the whole element has to fit.
     names = [one["name"] for one in wanted]
     there = [as_dict(one) for one in live]
@@ -204,7 +204,7 @@ def _named_list(path: tuple[Step, ...], wanted: list[Any], live: list[Any]) -> I
             yield from _map((*path, f"[{want['name']}]"), want, same[0])
 
 
-def _fits(path: tuple[Step, ...], wanted: Any, live: Any) -> bool:
+def _fits(path: tuple[PathPart, ...], wanted: Any, live: Any) -> bool:
     return not any(True for _one in _field((*path, 0), wanted, live))
 
 
@@ -217,7 +217,7 @@ def _empty(thing: Any) -> bool:
     return thing in (None, "", False) or (thing == 0 and isinstance(thing, int))
 
 
-def _same(path: tuple[Step, ...], wanted: Any, live: Any) -> bool:
+def _same(path: tuple[PathPart, ...], wanted: Any, live: Any) -> bool:
     if live is None:
         return _empty(wanted)
     if wanted == live and isinstance(wanted, bool) == isinstance(live, bool):
@@ -250,7 +250,7 @@ def _quantity(raw: Any) -> Decimal | None:
 # -- for people -------------------------------------------------------------------------------------------------------
 
 
-def path_text(path: Sequence[Step]) -> str:
+def path_text(path: Sequence[PathPart]) -> str:
     text = ""
     for step in path:
         step = str(step)
@@ -271,7 +271,7 @@ def shown(thing: Any, most: int = 300) -> str:
 _OWN_MANAGERS = ("helm", "Helm")
 
 
-def writer_of(live: Object, path: Sequence[Step], problem: str) -> str:
+def writer_of(live: Object, path: Sequence[PathPart], problem: str) -> str:
     """Who wrote this field, as far as managedFields tell; of a field that is gone, who wrote the object last after Helm."""
     deepest, writer = 0, ""
     last: tuple[str, str] = ("", "")
@@ -289,7 +289,7 @@ def writer_of(live: Object, path: Sequence[Step], problem: str) -> str:
     return last[1]
 
 
-def _depth(fields: Object, path: Sequence[Step]) -> int:
+def _depth(fields: Object, path: Sequence[PathPart]) -> int:
     depth = 0
     for step in path:
         text = str(step)

@@ -33,11 +33,11 @@ class RenderError(ValueError):
 
 
 def checked(result: Any) -> Result:
-    """The result itself. Raises RenderError with what to do where it is none, or one of a module that could not look."""
+    """The result itself. Raises RenderError with what to do where it is none, or one of a module that could read nothing."""
     if not isinstance(result, Mapping):
         raise RenderError(f"this is no result of l2_validate or l2_diagnose, but a {type(result).__name__}")
     if result.get("failure_kind") == "execution":
-        raise RenderError(f"the module could not look, so there is nothing to report: {result.get('msg')}")
+        raise RenderError(f"the module could not read anything, so there is nothing to report: {result.get('msg')}")
     if not all(name in result for name in ("findings", "checks", "summary")):
         why = "; its task was skipped" if result.get("skipped") else ""
         raise RenderError(
@@ -59,7 +59,7 @@ def _numbers(result: Result) -> str:
     if summary.get("ignored"):
         parts.append(f"{summary['ignored']} ignored")
     done = sum(1 for check in result["checks"] if check["result"] != "skipped")
-    looked = f"{done} of {_count(len(result['checks']), 'check')} could look"
+    looked = f"{done} of {_count(len(result['checks']), 'check')} ran"
     return f"{', '.join(parts)}; {looked}."
 
 
@@ -94,7 +94,7 @@ def alike(diagnoses: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for one in diagnoses:
         chain = tuple((step["result"], *step["codes"]) for step in one["steps"])
-        groups.setdefault((one["state"], one["remedy"], chain), []).append(one)
+        groups.setdefault((one["state"], one["fix"], chain), []).append(one)
     return list(groups.values())
 
 
@@ -108,7 +108,7 @@ def grouped(findings: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, An
 
 
 def unseen(result: Result) -> list[tuple[str, list[str]]]:
-    """Reasons why checks could not look, with the codes of these checks."""
+    """Reasons why checks were skipped, with the codes of these checks."""
     skipped = [check for check in result["checks"] if check["result"] == "skipped"]
     # "nodes: no cluster" and "pods: no cluster" are one reason.
     tails: dict[str, set[str]] = {}
@@ -199,8 +199,8 @@ def text(result: Result, width: int = 100, title: str = "", base: str = "", most
             (
                 one["service"],
                 ", ".join(one["addresses"]) or "-",
-                one["predicted"] or "-",
-                ", ".join(one["answering"]) or "not looked at",
+                one["elected"] or "-",
+                ", ".join(one["answering"]) or "not probed",
             )
             for one in fine
         ]
@@ -214,7 +214,7 @@ def text(result: Result, width: int = 100, title: str = "", base: str = "", most
             page.add(f"({len(groups) - 2 * most} more; a report in a file has them all)")
     skipped = unseen(result)
     if skipped:
-        page.title("Not looked at")
+        page.title("Skipped")
         for reason, codes in skipped:
             page.add(f"{_listed(codes)}: {reason}", hanging=4)
     return "\n".join(page.lines)
@@ -224,8 +224,8 @@ def _service(page: _Page, one: Mapping[str, Any]) -> None:
     page.title(" ".join([_STATES[one["state"]], one["service"], ", ".join(one["addresses"])]).rstrip())
     if one["cause"]:
         page.add(one["cause"], first="Cause:   ", hanging=9)
-    if one["remedy"]:
-        page.add(one["remedy"], first="Remedy:  ", hanging=9)
+    if one["fix"]:
+        page.add(one["fix"], first="Fix:     ", hanging=9)
     page.add()
     for step in one["steps"]:
         codes = f" ({', '.join(step['codes'])})" if step["codes"] else ""
@@ -272,7 +272,7 @@ _OURS = (
     "findings",
     "checks",
     "unknown",
-    "not_looked_at",
+    "skipped_kinds",
 )
 
 

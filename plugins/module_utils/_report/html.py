@@ -182,8 +182,8 @@ def _segment(result: Result, info: Result, wire: Result) -> str:
                     place.append(pill)
             elif wire.get("targets"):
                 silent.append(pill)
-            elif service.get("predicted"):
-                hung.setdefault(str(service["predicted"]), []).append(pill)
+            elif service.get("elected"):
+                hung.setdefault(str(service["elected"]), []).append(pill)
             else:
                 silent.append(pill)
     told = "answered by ARP or NDP" if wire.get("targets") else "elected; no probe host looked at the LAN"
@@ -354,7 +354,7 @@ def _fix(text: str) -> str:
 
 
 def _said(one: Result) -> str:
-    return str(one.get("fix") or one.get("remedy") or "")
+    return str(one.get("fix") or one.get("fix") or "")
 
 
 def _broken(result: Result) -> str:
@@ -401,7 +401,7 @@ def _services(result: Result) -> str:
         return ""
     rows = "".join(
         f'<tr class="{_e(one["state"])}"><td>{_e(one["service"])}</td><td>{_e(", ".join(one["addresses"]) or "-")}</td>'
-        f"<td>{_e(one.get('elected') or one.get('predicted') or '-')}</td>"
+        f"<td>{_e(one.get('elected') or one.get('elected') or '-')}</td>"
         f"<td>{_e(', '.join(one['answering']) or '-')}</td><td>{_e(one['state'])}</td></tr>"
         for one in diagnoses
     )

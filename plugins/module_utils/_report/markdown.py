@@ -41,8 +41,8 @@ def markdown(result: Result, title: str = "MetalLB, layer 2", base: str = "") ->
                 one["service"],
                 ", ".join(one["addresses"]) or "none",
                 one["state"],
-                one["predicted"] or "nobody",
-                ", ".join(one["answering"]) or "not looked at",
+                one["elected"] or "nobody",
+                ", ".join(one["answering"]) or "not probed",
             )
             lines.append("| " + " | ".join(map(_cell, cells)) + " |")
         lines.append("")
@@ -51,7 +51,7 @@ def markdown(result: Result, title: str = "MetalLB, layer 2", base: str = "") ->
             continue
         lines += [f"### {_cell(one['service'])}: {one['state']}", ""]
         lines += [f"- **Cause:** {_cell(one['cause'])}"] if one["cause"] else []
-        lines += [f"- **Remedy:** {_cell(one['remedy'])}"] if one["remedy"] else []
+        lines += [f"- **Fix:** {_cell(one['fix'])}"] if one["fix"] else []
         lines += ["", "| Step | Result | |", "|---|---|---|"]
         lines += [f"| {step['step']} | {step['result']} | {_cell(step['text'])} |" for step in one["steps"]]
         if one["candidates"]:
@@ -59,7 +59,7 @@ def markdown(result: Result, title: str = "MetalLB, layer 2", base: str = "") ->
             lines += [f"| {_cell(row['node'])} | {_cell(row['text'])} |" for row in one["candidates"]]
         lines.append("")
     if result["findings"]:
-        lines += ["### Findings", "", "| | Code | About | What, and what mends it |", "|---|---|---|---|"]
+        lines += ["### Findings", "", "| | Code | About | What, and what fixes it |", "|---|---|---|---|"]
         for finding, objects in grouped(result["findings"]):
             where = f" ({place_of(finding, base)})" if finding.get("file") else ""
             then = (
@@ -75,7 +75,7 @@ def markdown(result: Result, title: str = "MetalLB, layer 2", base: str = "") ->
     skipped = unseen(result)
     if skipped:
         lines += [
-            f"<details><summary>{sum(len(codes) for _reason, codes in skipped)} checks could not look</summary>",
+            f"<details><summary>{sum(len(codes) for _reason, codes in skipped)} checks were skipped</summary>",
             "",
         ]
         lines += [f"- {', '.join(codes)}: {_cell(reason)}" for reason, codes in skipped]

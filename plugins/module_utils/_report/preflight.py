@@ -34,7 +34,7 @@ def lines_of(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[s
 # -- preflight --------------------------------------------------------------------------------------------------------
 
 
-def portions(pools: t.Sequence[str], held: t.Sequence[str], most: int, size: int = 512) -> list[Entry]:
+def chunk_addresses(pools: t.Sequence[str], held: t.Sequence[str], most: int, size: int = 512) -> list[Entry]:
     """The addresses of pools that nobody holds, in pieces that a person can watch go by.
 
     ``pools`` are ranges, prefixes and, for whoever asks about a few, addresses; several may stand in one text, as a survey of AWX sends

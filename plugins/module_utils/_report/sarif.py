@@ -98,8 +98,8 @@ def _rule(code: str) -> dict[str, Any]:
         "shortDescription": {"text": f"{entry['title']}."},
         "fullDescription": {"text": entry["meaning"]},
         "help": {
-            "text": f"{entry['remedy']}{commands}",
-            "markdown": f"{entry['remedy']}\n{commands}\n\n[{code}]({DOCS}/{code}.md)",
+            "text": f"{entry['fix']}{commands}",
+            "markdown": f"{entry['fix']}\n{commands}\n\n[{code}]({DOCS}/{code}.md)",
         },
         "helpUri": f"{DOCS}/{code}.md",
         "defaultConfiguration": {"level": _LEVELS[str(entry["severity"])]},
@@ -114,4 +114,4 @@ def _notifications(result: Result, located: Sequence[Mapping[str, Any]]) -> Iter
             text_of = f"{one['code']} {conclusion.named(one['object'])}: {one['summary']}"
             yield {"level": _LEVELS[one["severity"]], "message": {"text": text_of}}
     for reason, codes in unseen(result):
-        yield {"level": "note", "message": {"text": f"{', '.join(codes)} could not look: {reason}"}}
+        yield {"level": "note", "message": {"text": f"{', '.join(codes)} skipped: {reason}"}}

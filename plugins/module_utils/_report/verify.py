@@ -239,7 +239,7 @@ def _row(
         "service": name,
         "address": address,
         "announcer_api": ", ".join((service or {}).get("reported") or ()) or NOTHING,
-        "announcer_elected": (service or {}).get("predicted") or NOTHING,
+        "announcer_elected": (service or {}).get("elected") or NOTHING,
         "mac": ", ".join(dict.fromkeys(a["mac"] for a in answers)) or NOTHING,
         "announcer_wire": ", ".join(dict.fromkeys(a.get("node") or "no node" for a in answers)) or NOTHING,
         "port": port,

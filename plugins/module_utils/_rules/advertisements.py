@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import LATER_ADVERTISEMENT_FIELDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Advertisement
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import is_unknown
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import is_unknown, listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
-    Judge,
+    Rule,
     Skip,
     advertisement_ref,
-    listing,
     plural,
     pool_ref,
     some,
@@ -34,7 +33,7 @@ def _ref(one: Advertisement, context: Context) -> Ref:
 
 def pool_not_advertised(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
-    left = [name for name in snapshot.pools if not context.elector.advertisements_of(name)]
+    left = [name for name in snapshot.pools if not context.election.advertisements_of(name)]
     if left and not snapshot.has("bgpadvertisements"):
         raise Skip(
             f"whether BGP advertises {listing(left)} cannot be seen: {snapshot.why_missing('bgpadvertisements')}"
@@ -91,7 +90,7 @@ def _near(name: str, names: object) -> str:
 
 def selects_no_node(context: Context) -> Iterator[Finding]:
     for one in context.snapshot.advertisements:
-        if one.node_selectors and not context.elector.nodes_of(one):
+        if one.node_selectors and not context.election.nodes_of(one):
             told = " or ".join(str(selector) for selector in one.node_selectors if not selector.error)
             yield Finding(
                 "MLB403",
@@ -114,7 +113,7 @@ def without_interfaces(context: Context) -> Iterator[Finding]:
 
 
 def _facts(context: Context, one: Advertisement) -> Iterator[tuple[str, dict[str, Link]]]:
-    for node in sorted(context.elector.nodes_of(one)):
+    for node in sorted(context.election.nodes_of(one)):
         links = context.options.links.get(node)
         if links is not None:
             yield node, {link.name: link for link in links}
@@ -174,7 +173,7 @@ def interfaces_overridden(context: Context) -> Iterator[Finding]:
     for key, names in sorted(context.groups.items()):
         if len(key) < 2:
             continue
-        advertisements = context.elector.advertisements_of(names[0])
+        advertisements = context.election.advertisements_of(names[0])
         unlimited = [one for one in advertisements if not one.interfaces]
         for one in advertisements:
             if not one.interfaces or (one.namespace, one.name) in seen:
@@ -200,7 +199,7 @@ def _meet(context: Context, one: Advertisement, other: Advertisement) -> bool:
     if one.service_selectors and other.service_selectors and one.service_selectors != other.service_selectors:
         return False
     if context.snapshot.has("nodes"):
-        return bool(context.elector.nodes_of(one) & context.elector.nodes_of(other))
+        return bool(context.election.nodes_of(one) & context.election.nodes_of(other))
     return not one.node_selectors or not other.node_selectors or one.node_selectors == other.node_selectors
 
 
@@ -257,7 +256,7 @@ def preference_matches_no_node(context: Context) -> Iterator[Finding]:
     for one in context.snapshot.advertisements:
         if not one.preferences or context.snapshot.capabilities.preferred_nodes is False:
             continue
-        if not context.elector.preferred_by(one):
+        if not context.election.preferred_by(one):
             yield Finding(
                 "MLB410",
                 _ref(one, context),
@@ -268,7 +267,7 @@ def preference_matches_no_node(context: Context) -> Iterator[Finding]:
 
 def election_input_unknown(context: Context) -> Iterator[Finding]:
     for one in context.snapshot.advertisements:
-        doubt = context.elector.doubt((one,))
+        doubt = context.election.doubt((one,))
         if doubt:
             yield Finding(
                 "MLB411",
@@ -288,16 +287,16 @@ def wrong_type(context: Context) -> Iterator[Finding]:
 
 BOTH = ("ipaddresspools", "l2advertisements")
 RULES = (
-    Judge("MLB401", BOTH, pool_not_advertised),
-    Judge("MLB402", BOTH, unknown_pool),
-    Judge("MLB403", ("l2advertisements", "nodes"), selects_no_node),
-    Judge("MLB404", ("l2advertisements",), without_interfaces),
-    Judge("MLB405", ("l2advertisements", "nodes"), interface_missing),
-    Judge("MLB406", ("l2advertisements", "nodes"), interface_cannot_answer),
-    Judge("MLB407", BOTH, interfaces_overridden),
-    Judge("MLB408", BOTH, field_unknown),
-    Judge("MLB409", BOTH, selector_invalid),
-    Judge("MLB410", ("l2advertisements", "nodes"), preference_matches_no_node),
-    Judge("MLB411", ("l2advertisements", "customresourcedefinitions"), election_input_unknown),
-    Judge("MLB412", (), wrong_type),
+    Rule("MLB401", BOTH, pool_not_advertised),
+    Rule("MLB402", BOTH, unknown_pool),
+    Rule("MLB403", ("l2advertisements", "nodes"), selects_no_node),
+    Rule("MLB404", ("l2advertisements",), without_interfaces),
+    Rule("MLB405", ("l2advertisements", "nodes"), interface_missing, chain_step="interfaces"),
+    Rule("MLB406", ("l2advertisements", "nodes"), interface_cannot_answer, chain_step="interfaces"),
+    Rule("MLB407", BOTH, interfaces_overridden),
+    Rule("MLB408", BOTH, field_unknown),
+    Rule("MLB409", BOTH, selector_invalid),
+    Rule("MLB410", ("l2advertisements", "nodes"), preference_matches_no_node),
+    Rule("MLB411", ("l2advertisements", "customresourcedefinitions"), election_input_unknown),
+    Rule("MLB412", (), wrong_type),
 )

@@ -2,26 +2,29 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # This module util is PRIVATE to the collection; it may change or vanish at any time.
-"""What rules have in common: their options, what they look at, and how they say that they could not look."""
+"""What rules have in common: their options, what they look at, and how they say that they are skipped."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Callable
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import IGNORE_ANNOTATION
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_dict, as_text, metadata_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import Elector, Outcome
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import Election, ElectionResult
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
 
 class Skip(Exception):
-    """The rule could not look; the text says why."""
+    """The check is skipped; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -38,24 +41,43 @@ class Context:
     def __init__(self, snapshot: Snapshot, options: Options) -> None:
         self.snapshot = snapshot
         self.options = options
-        self.elector = Elector(snapshot)
+        self.election = Election(snapshot)
         self.now = options.now if options.now is not None else snapshot.taken or time.time()
-        # services whose winner was not worked out
+        # services whose elected node was not worked out
         self.unelected = 0
 
     @cached_property
-    def outcomes(self) -> list[Outcome]:
-        """Of every service of MetalLB's, without winners."""
-        return [self.elector.outcome(service) for service in self.snapshot.balanced]
+    def ignored_codes(self) -> dict[tuple[str, str, str], str]:
+        """Texts of the annotation l2ops.metallb/ignore by kind, namespace and name. Few objects have it."""
+        snapshot = self.snapshot
+        texts: dict[tuple[str, str, str], str] = {}
+        for plural, objects in snapshot.objects.items():
+            for obj in objects:
+                metadata = metadata_of(obj)
+                text = as_dict(metadata.get("annotations")).get(IGNORE_ANNOTATION)
+                if not text:
+                    continue
+                namespace = as_text(metadata.get("namespace"))
+                if plural in ("ipaddresspools", "l2advertisements"):
+                    namespace = namespace or snapshot.namespace
+                texts[(KINDS[plural], namespace, as_text(metadata.get("name")))] = as_text(text)
+        # Applications and the like are in no snapshot.
+        texts.update({step.ref: step.ignored for step in snapshot.plan.steps if step.ignored})
+        return texts
 
-    def elect(self, service: Service) -> Outcome | None:
-        """With the winner; None where that would take too long (Options.most_hashes)."""
-        outcome = self.elector.outcome(service)
-        if outcome.winner is None and outcome.verdict == "announced":
-            if self.elector.hashes + len(outcome.candidates) > self.options.most_hashes:
+    @cached_property
+    def outcomes(self) -> list[ElectionResult]:
+        """Of every service of MetalLB's, without winners."""
+        return [self.election.outcome(service) for service in self.snapshot.load_balancer_services]
+
+    def elect(self, service: Service) -> ElectionResult | None:
+        """With the elected node; None where that would take too long (Options.most_hashes)."""
+        outcome = self.election.outcome(service)
+        if outcome.elected_node is None and outcome.verdict == "announced":
+            if self.election.hashes + len(outcome.candidates) > self.options.most_hashes:
                 self.unelected += 1
                 return None
-            outcome = self.elector.elect(service)
+            outcome = self.election.elect(service)
         return outcome
 
     def demand_metallb(self) -> None:
@@ -82,7 +104,7 @@ class Context:
         """Names of pools by the advertisements that reach them, since what holds for one holds for all of a group."""
         found: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for name in self.snapshot.pools:
-            advertisements = self.elector.advertisements_of(name)
+            advertisements = self.election.advertisements_of(name)
             found.setdefault(tuple((one.namespace, one.name) for one in advertisements), []).append(name)
         return found
 
@@ -103,9 +125,9 @@ class Context:
             if not failed:
                 continue
             elected = self.elect(service)
-            winner = (elected.winner if elected is not None else "") or ""
-            if winner:
-                failed = [one for one in failed if one.node in ("", winner)]
+            elected_node = (elected.elected_node if elected is not None else "") or ""
+            if elected_node:
+                failed = [one for one in failed if one.node in ("", elected_node)]
             if not failed:
                 continue
             last = failed[-1]
@@ -118,28 +140,34 @@ class Context:
             # Word of success may never come: after 25 events on one object a source may send one in five minutes only.
             since = [
                 one.name
-                for one in (self.elector.outcome(service).advertisements if service is not None else ())
+                for one in (self.election.outcome(service).advertisements if service is not None else ())
                 if one.changed > last.last
             ]
             found[(namespace, name)] = FailedAnnouncement(last.message, tuple(since))
         return found
 
     def cannot_announce(self, service: Service) -> bool:
-        """Whether a speaker said so of this service, and nothing was changed since that may have mended it."""
+        """Whether a speaker said so of this service, and nothing was changed since that may have fixed it."""
         failed = self.failed_announcements.get(service.key)
         return failed is not None and not failed.changed_since
 
 
-Rule = Callable[[Context], Iterable[Finding]]
+CheckFunction = Callable[[Context], Iterable[Finding]]
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A rule and the kinds that it cannot do without."""
+class Rule:
+    """A check and what is known about it.
+
+    requires are the kinds that it cannot do without. A transient finding may last for a moment only, after a change of a node, pod or
+    endpoint. chain_step is the link of a service's chain (diagnosis.STEPS) that a finding about that very service breaks.
+    """
 
     code: str
-    needs: tuple[str, ...]
-    rule: Rule
+    requires: tuple[str, ...]
+    check: CheckFunction
+    transient: bool = False
+    chain_step: str = ""
 
 
 def pool_ref(name: str, context: Context) -> Ref:
@@ -155,13 +183,6 @@ def service_ref(service: Service) -> Ref:
     return Ref("Service", service.namespace, service.name)
 
 
-def listing(names: Iterable[str], most: int = 5) -> str:
-    """Names for a sentence; thousands of them help nobody."""
-    every = list(names)
-    shown = ", ".join(every[:most])
-    return shown if len(every) <= most else f"{shown} and {len(every) - most} more"
-
-
 def some(names: Iterable[str], most: int = 20) -> list[str]:
     """Names as evidence, few enough to read."""
     every = sorted(names)
@@ -170,7 +191,3 @@ def some(names: Iterable[str], most: int = 20) -> list[str]:
 
 def plural(number: int, one: str, many: str = "") -> str:
     return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"
-
-
-def sequence(*rules: Judge) -> Sequence[Judge]:
-    return rules

@@ -6,8 +6,8 @@
 
 """The rules: pure functions from a snapshot to findings, and the two things made of them, a verdict and a diagnosis.
 
-Every rule has its code as the id of its check. A rule that needs a kind which could not be looked at is skipped, with that
-reason: "could not look" is never "fine".
+Every rule has its code as the id of its check. A rule that needs a kind which could not be checked is skipped, with that
+reason: a skipped check is never a passed one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding im
     prune_causes,
     sort_findings,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import IGNORE_ANNOTATION
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_dict, as_text, metadata_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules import (
     advertisements,
     gitops,
@@ -36,13 +34,12 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._rules import (
     services,
     wire,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, Judge, Skip
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, Rule, Skip
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.ownership import behind_drift, with_owner
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
-RULES: tuple[Judge, ...] = (
+RULES: tuple[Rule, ...] = (
     *install.RULES,
     *ownership.RULES,
     *nodes.RULES,
@@ -53,13 +50,10 @@ RULES: tuple[Judge, ...] = (
     *gitops.RULES,
 )
 
-# Mismatches that a change of a node, pod or endpoint makes for a moment.
-TRANSIENT = frozenset(
-    f"MLB{number}" for number in (102, 103, 104, 105, 111, 203, 204, 501, 507, 508, 509, 510, 601, 604, 606)
-)
+BY_CODE = {rule.code: rule for rule in RULES}
 
 
-def judge(
+def evaluate(
     snapshot: Snapshot,
     options: Options | None = None,
     codes: Collection[str] | None = None,
@@ -76,22 +70,22 @@ def judge(
     findings: list[Finding] = []
     checks: list[Check] = []
     ignored = 0
-    for entry in RULES:
-        if codes is not None and entry.code not in codes:
+    for rule in RULES:
+        if codes is not None and rule.code not in codes:
             continue
         found: list[Finding] = []
-        reason = snapshot.why_missing(*entry.needs)
+        reason = snapshot.why_missing(*rule.requires)
         if not reason:
             try:
                 # One by one: what was found before a rule gave up counts.
-                for finding in entry.rule(context):
+                for finding in rule.check(context):
                     found.append(finding)
             except Skip as skip:
                 reason = str(skip)
-        kept = [one for one in found if not ignore.matches(one) and not _annotated(snapshot, one)]
+        kept = [one for one in found if not ignore.matches(one) and not _annotated(context, one)]
         ignored += len(found) - len(kept)
         findings.extend(kept)
-        checks.append(_check(entry.code, kept, reason))
+        checks.append(_check(rule.code, kept, reason))
     settling = [one for one in findings if _is_young(one, context)]
     young = set(map(id, settling))
     findings = [
@@ -127,7 +121,7 @@ def _check(code: str, found: list[Finding], reason: str) -> Check:
 
 
 def _is_young(finding: Finding, context: Context) -> bool:
-    if finding.code not in TRANSIENT or not finding.changed or finding.severity == "info":
+    if not BY_CODE[finding.code].transient or not finding.changed or finding.severity == "info":
         return False
     # A negative age is a clock that differs from the API server's: then nothing is known, and looking again helps.
     return context.now - finding.changed < context.options.settle
@@ -143,36 +137,11 @@ def _softened(finding: Finding, context: Context) -> Finding:
     )
 
 
-_PLURALS = {kind: plural for plural, kind in KINDS.items()}
-
-
-def _annotated(snapshot: Snapshot, finding: Finding) -> bool:
+def _annotated(context: Context, finding: Finding) -> bool:
     """Whether the object itself says that it is not to be told so (annotation l2ops.metallb/ignore)."""
     ref = finding.object
-    annotations = _ignoring(snapshot).get((ref.kind, ref.namespace, ref.name))
-    return annotations is not None and ignored_by_annotation(annotations, finding.code)
-
-
-def _ignoring(snapshot: Snapshot) -> dict[tuple[str, str, str], str]:
-    """Texts of the annotation by object. Worked out once per snapshot: few objects have it."""
-    cache = snapshot.__dict__
-    found: dict[tuple[str, str, str], str] | None = cache.get("_ignoring")
-    if found is None:
-        found = {}
-        for plural, objects in snapshot.objects.items():
-            for obj in objects:
-                metadata = metadata_of(obj)
-                text = as_dict(metadata.get("annotations")).get(IGNORE_ANNOTATION)
-                if not text:
-                    continue
-                namespace = as_text(metadata.get("namespace"))
-                if plural in ("ipaddresspools", "l2advertisements"):
-                    namespace = namespace or snapshot.namespace
-                found[(KINDS[plural], namespace, as_text(metadata.get("name")))] = as_text(text)
-        # Applications and the like are in no snapshot.
-        found.update({step.ref: step.ignored for step in snapshot.plan.steps if step.ignored})
-        cache["_ignoring"] = found
-    return found
+    annotation = context.ignored_codes.get((ref.kind, ref.namespace, ref.name))
+    return annotation is not None and ignored_by_annotation(annotation, finding.code)
 
 
 def _located(snapshot: Snapshot, finding: Finding) -> Finding:

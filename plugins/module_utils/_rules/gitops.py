@@ -19,30 +19,30 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order i
     POOL,
     SERVICE,
     Meeting,
-    Plan,
-    Step,
+    SyncItem,
+    SyncOrder,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
+    CheckFunction,
     Context,
-    Judge,
     Rule,
     Skip,
-    listing,
     some,
 )
 
 WAVE = "metadata.annotations.argocd.argoproj.io/sync-wave"
 
 
-def _plan(context: Context) -> Plan:
+def _plan(context: Context) -> SyncOrder:
     plan = context.snapshot.plan
     if not plan.tools:
         raise Skip("no manifests with sync waves, Applications of Argo CD or Kustomizations of Flux were given")
     return plan
 
 
-def _in_wave(step: Step) -> str:
+def _in_wave(step: SyncItem) -> str:
     return f"in wave {step.wave}" if step.waved else f"in no wave, which means {step.wave},"
 
 
@@ -50,33 +50,33 @@ def _scope(meeting: Meeting) -> str:
     return f"of {meeting.scope}" if meeting.scope else "of the sync"
 
 
-def _path(step: Step) -> str:
+def _path(step: SyncItem) -> str:
     return WAVE if step.waved else "metadata"
 
 
-def _late(chart: Step, part: Step) -> bool:
+def _late(chart: SyncItem, part: SyncItem) -> bool:
     """Whether kinds come too late for what is in this wave: a chart needs its time, and a CRD in the same wave goes first."""
     return part.wave <= chart.wave if chart.ref.kind == "Application" else part.wave < chart.wave
 
 
-def _silenced(step: Step, code: str) -> bool:
+def _silenced(step: SyncItem, code: str) -> bool:
     """Whether the object itself says that it is not to be told so, though the finding is about what holds it."""
     return bool(step.ignored) and ignored_by_annotation(step.ignored, code)
 
 
-def _alike(steps: Iterable[Step]) -> dict[tuple[object, ...], list[Step]]:
+def _alike(steps: Iterable[SyncItem]) -> dict[tuple[object, ...], list[SyncItem]]:
     """Steps by what decides about their order: those of one scope and wave are told once."""
-    found: dict[tuple[object, ...], list[Step]] = {}
+    found: dict[tuple[object, ...], list[SyncItem]] = {}
     for step in steps:
         found.setdefault((step.scope, step.wave, step.waved, step.after, step.brings, step.tolerant), []).append(step)
     return found
 
 
-def _holds(steps: Sequence[Step]) -> list[str]:
+def _holds(steps: Sequence[SyncItem]) -> list[str]:
     return some(str(one.ref) for one in steps)
 
 
-# How Argo CD goes on after a sync that failed, by Step.retries.
+# How Argo CD goes on after a sync that failed, by SyncItem.retries.
 _RETRIES = {
     "for ever": ("info", "its sync fails at first, and Argo CD tries again until the kind is there"),
     "a few times": (
@@ -92,7 +92,7 @@ def kinds_come_later(context: Context) -> Iterator[Finding]:
     charts = plan.bringing(KINDS)
     if not charts:
         raise Skip("nothing among the files brings MetalLB's kinds: neither its chart nor its CRDs")
-    found: dict[tuple[Ref, str], tuple[Finding, list[Step]]] = {}
+    found: dict[tuple[Ref, str], tuple[Finding, list[SyncItem]]] = {}
     for steps in _alike(plan.bringing(*OBJECTS)).values():
         for finding in _kinds_of(plan, charts, steps):
             found.setdefault((finding.object, finding.fix), (finding, []))[1].extend(steps)
@@ -101,7 +101,7 @@ def kinds_come_later(context: Context) -> Iterator[Finding]:
             yield replace(finding, evidence={**finding.evidence, "objects": _holds(steps)})
 
 
-def _kinds_of(plan: Plan, charts: Sequence[Step], steps: Sequence[Step]) -> Iterator[Finding]:
+def _kinds_of(plan: SyncOrder, charts: Sequence[SyncItem], steps: Sequence[SyncItem]) -> Iterator[Finding]:
     step = steps[0]
     meetings = [one for chart in charts for one in [plan.meet(chart, step)] if one is not None]
     if meetings and all(_late(one.one, one.other) for one in meetings):
@@ -134,7 +134,7 @@ def _kinds_of(plan: Plan, charts: Sequence[Step], steps: Sequence[Step]) -> Iter
     yield from _flux_kinds(plan, charts, step)
 
 
-def _held_objects(step: Step, part: Step) -> str:
+def _held_objects(step: SyncItem, part: SyncItem) -> str:
     return "it is" if part is step else f"it holds {step.ref} and is"
 
 
@@ -142,7 +142,7 @@ def _earlier(meeting: Meeting) -> int:
     return meeting.one.wave
 
 
-def _flux_kinds(plan: Plan, charts: Iterable[Step], step: Step) -> Iterator[Finding]:
+def _flux_kinds(plan: SyncOrder, charts: Iterable[SyncItem], step: SyncItem) -> Iterator[Finding]:
     mine = plan.kustomizations(step)
     if not mine:
         return
@@ -218,12 +218,12 @@ def _flux_kinds(plan: Plan, charts: Iterable[Step], step: Step) -> Iterator[Find
     yield from told[:1]
 
 
-def _dependency(needed: Step, step: Step) -> str:
+def _dependency(needed: SyncItem, step: SyncItem) -> str:
     space = f", namespace: {needed.ref.namespace}" if needed.ref.namespace != step.ref.namespace else ""
     return f"{{name: {needed.ref.name}{space}}}"
 
 
-def _asks(step: Step, context: Context) -> bool:
+def _asks(step: SyncItem, context: Context) -> bool:
     """Whether a Service is MetalLB's to give an address; a chart that brings one is taken for it."""
     service = context.snapshot.services.get((step.ref.namespace, step.ref.name)) if step.ref.kind == "Service" else None
     return service is None or context.snapshot.serves(service)
@@ -237,7 +237,7 @@ def services_come_earlier(context: Context) -> Iterator[Finding]:
     services = [step for step in plan.bringing(SERVICE) if _asks(step, context)]
     if services and not (pools or advertisements or charts):
         raise Skip("neither pools nor MetalLB's chart are among the files")
-    told: dict[Ref, tuple[Finding, list[Step]]] = {}
+    told: dict[Ref, tuple[Finding, list[SyncItem]]] = {}
     for steps in _alike(services).values():
         finding = next(iter(_early(plan, steps[0], pools, advertisements, charts)), None)
         if finding is None:
@@ -256,7 +256,7 @@ _WAITS = "it gets no address, and Argo CD waits for that before it goes on to th
 
 
 def _early(
-    plan: Plan, step: Step, pools: list[Step], advertisements: list[Step], charts: list[Step]
+    plan: SyncOrder, step: SyncItem, pools: list[SyncItem], advertisements: list[SyncItem], charts: list[SyncItem]
 ) -> Iterator[Finding]:
     for needed, what, severity, why in (
         (pools, "a pool", "error", _WAITS),
@@ -296,7 +296,7 @@ def _early(
     yield from _flux_services(plan, step, [*pools, *advertisements])
 
 
-def _flux_services(plan: Plan, step: Step, needed: Iterable[Step]) -> Iterator[Finding]:
+def _flux_services(plan: SyncOrder, step: SyncItem, needed: Iterable[SyncItem]) -> Iterator[Finding]:
     mine = [one for one in plan.chain(step) if one.ref.kind in ("Kustomization", "HelmRelease")]
     if not mine:
         return
@@ -411,7 +411,7 @@ def dependencies_fail(context: Context) -> Iterator[Finding]:
             )
 
 
-def _in_circles(plan: Plan) -> set[Ref]:
+def _in_circles(plan: SyncOrder) -> set[Ref]:
     """Steps that may wait for themselves: what is left when all that waits for nothing, or that nothing waits for, is taken away."""
     after = {one.ref: {ref for ref in one.after if plan.step(ref) is not None} for one in plan.steps if one.after}
     for ref in {ref for refs in after.values() for ref in refs}:
@@ -436,10 +436,10 @@ def _in_circles(plan: Plan) -> set[Ref]:
     return set(after)
 
 
-def _circle(plan: Plan, start: Step) -> list[str]:
+def _circle(plan: SyncOrder, start: SyncItem) -> list[str]:
     """The way back to itself by dependsOn, as paths; empty where there is none."""
-    ways: list[list[Step]] = [[start]]
-    seen: set[Step] = set()
+    ways: list[list[SyncItem]] = [[start]]
+    seen: set[SyncItem] = set()
     while ways:
         way = ways.pop(0)
         for ref in way[-1].after:
@@ -460,7 +460,7 @@ def _near(name: str, names: list[str]) -> str:
     return found[0] if found else ""
 
 
-def _faults(code: str) -> Rule:
+def _faults(code: str) -> CheckFunction:
     def rule(context: Context) -> Iterator[Finding]:
         if not context.snapshot.sources and not context.snapshot.faults:
             raise Skip("no files were given")
@@ -472,11 +472,11 @@ def _faults(code: str) -> Rule:
 
 
 RULES = (
-    Judge("MLB701", (), kinds_come_later),
-    Judge("MLB702", (), services_come_earlier),
-    Judge("MLB703", (), waves_do_not_wait),
-    Judge("MLB704", (), kinds_are_checked_first),
-    Judge("MLB705", (), dependencies_fail),
-    Judge("MLB706", (), _faults("MLB706")),
-    Judge("MLB707", (), _faults("MLB707")),
+    Rule("MLB701", (), kinds_come_later),
+    Rule("MLB702", (), services_come_earlier),
+    Rule("MLB703", (), waves_do_not_wait),
+    Rule("MLB704", (), kinds_are_checked_first),
+    Rule("MLB705", (), dependencies_fail),
+    Rule("MLB706", (), _faults("MLB706")),
+    Rule("MLB707", (), _faults("MLB707")),
 )

@@ -18,6 +18,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
     as_dict,
     as_list,
     as_text,
+    listing,
     metadata_of,
     shorten,
 )
@@ -27,9 +28,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.services impo
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.workloads import Pod, Workload
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
-    Judge,
+    Rule,
     Skip,
-    listing,
     plural,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
@@ -94,7 +94,7 @@ def _talos(snapshot: Snapshot) -> bool:
 def speaker_not_ready(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
     for node, pod in sorted(snapshot.speakers.by_node.items()):
-        if pod.ready or pod.leaving or (snapshot.has("nodes") and node not in snapshot.nodes):
+        if pod.ready or pod.terminating or (snapshot.has("nodes") and node not in snapshot.nodes):
             continue
         there = snapshot.nodes.get(node)
         on = f"on {node}" if node else "on no node yet"
@@ -119,7 +119,7 @@ def speaker_missing(context: Context) -> Iterator[Finding]:
     missing: dict[str, list[str]] = {}
     nowhere: set[str] = set()
     for advertisement in snapshot.advertisements:
-        selected = context.elector.nodes_of(advertisement)
+        selected = context.election.nodes_of(advertisement)
         without = [name for name in selected if name not in snapshot.speakers.by_node]
         for name in without:
             missing.setdefault(name, []).append(advertisement.name)
@@ -177,7 +177,7 @@ def controller_not_ready(context: Context) -> Iterator[Finding]:
         raise Skip("there is no controller")
     if controller.ready > 0:
         return
-    pods = [pod for pod in snapshot.pods_of("controller") if not pod.leaving]
+    pods = [pod for pod in snapshot.pods_of("controller") if not pod.terminating]
     fix = f"kubectl -n {controller.namespace} describe deployment {controller.name}, and its pods"
     if controller.wanted == 0:
         why, fix = (
@@ -191,7 +191,7 @@ def controller_not_ready(context: Context) -> Iterator[Finding]:
         if "taint" in why:
             fix = "Let the controller run on these nodes: Helm value controller.tolerations."
     else:
-        why = "it has no pod" if snapshot.has("pods") else "its pods could not be looked at"
+        why = "it has no pod" if snapshot.has("pods") else "its pods could not be checked"
     yield Finding(
         "MLB104",
         _ref(controller),
@@ -310,7 +310,7 @@ def bgp_backend_without_use(context: Context) -> Iterator[Finding]:
 def second_load_balancer(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
     context.demand_metallb()
-    ours = snapshot.balanced
+    ours = snapshot.load_balancer_services
     if snapshot.speakers.lb_class:
         # MetalLB keeps to its own class, so the others have the rest to themselves.
         return
@@ -442,16 +442,16 @@ def metallb_absent(context: Context) -> Iterator[Finding]:
 
 
 RULES = (
-    Judge("MLB101", ("daemonsets", "namespaces"), namespace_not_privileged),
-    Judge("MLB102", ("pods",), speaker_not_ready),
-    Judge("MLB103", ("nodes", "pods", "daemonsets", "l2advertisements"), speaker_missing),
-    Judge("MLB104", ("deployments",), controller_not_ready),
-    Judge("MLB105", ("validatingwebhookconfigurations", "endpointslices"), webhook_not_ready),
-    Judge("MLB106", ("daemonsets", "pods"), memberlist_secret_missing),
-    Judge("MLB107", ("daemonsets",), memberlist_disabled),
-    Judge("MLB108", ("bgpadvertisements", "bgppeers"), bgp_backend_without_use),
-    Judge("MLB109", ("daemonsets", "services"), second_load_balancer),
-    Judge("MLB110", (), ipvs_without_strict_arp),
-    Judge("MLB111", ("configurationstates",), config_rejected),
-    Judge("MLB112", ("deployments", "daemonsets"), metallb_absent),
+    Rule("MLB101", ("daemonsets", "namespaces"), namespace_not_privileged),
+    Rule("MLB102", ("pods",), speaker_not_ready, transient=True),
+    Rule("MLB103", ("nodes", "pods", "daemonsets", "l2advertisements"), speaker_missing, transient=True),
+    Rule("MLB104", ("deployments",), controller_not_ready, transient=True),
+    Rule("MLB105", ("validatingwebhookconfigurations", "endpointslices"), webhook_not_ready, transient=True),
+    Rule("MLB106", ("daemonsets", "pods"), memberlist_secret_missing),
+    Rule("MLB107", ("daemonsets",), memberlist_disabled),
+    Rule("MLB108", ("bgpadvertisements", "bgppeers"), bgp_backend_without_use),
+    Rule("MLB109", ("daemonsets", "services"), second_load_balancer),
+    Rule("MLB110", (), ipvs_without_strict_arp),
+    Rule("MLB111", ("configurationstates",), config_rejected, transient=True),
+    Rule("MLB112", ("deployments", "daemonsets"), metallb_absent),
 )

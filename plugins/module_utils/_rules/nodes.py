@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import format_address
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import EXCLUDE_LABEL
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
-    Judge,
+    Rule,
     Skip,
-    listing,
     plural,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import EXCLUDED, NETWORK_UNAVAILABLE
@@ -26,24 +26,24 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election i
 
 def _ruled_out(context: Context, reason: str) -> tuple[set[str], dict[str, str]]:
     """Nodes that this reason rules out for some pool, and those of them whose return would end a silence, with what it is."""
-    elector = context.elector
+    election = context.election
     touched: set[str] = set()
     critical: dict[str, str] = {}
     for names in context.groups.values():
-        advertisements = elector.advertisements_of(names[0])
+        advertisements = election.advertisements_of(names[0])
         if not advertisements:
             continue
-        base = elector.candidates(advertisements)
-        here = {node for node, why in base.why.items() if why == reason}
+        eligible = election.candidates(advertisements)
+        here = {node for node, why in eligible.reasons.items() if why == reason}
         touched |= here
-        if not base.nodes:
+        if not eligible.nodes:
             for node in here:
                 critical.setdefault(node, f"no node is left to announce pool {listing(names, 3)}")
     for outcome in context.outcomes:
-        if outcome.verdict != "no-local-endpoint" or outcome.base is None:
+        if outcome.verdict != "no-local-endpoint" or outcome.eligible is None:
             continue
         for node in outcome.local_nodes:
-            if outcome.base.why.get(node) == reason:
+            if outcome.eligible.reasons.get(node) == reason:
                 critical.setdefault(
                     node, f"no node with a pod of {outcome.service.path} (policy Local) is left to announce it"
                 )
@@ -126,10 +126,12 @@ def announcer_not_ready(context: Context) -> Iterator[Finding]:
         if outcome.verdict != "announced" or not outcome.candidates & down:
             continue
         elected = context.elect(outcome.service)
-        if elected is not None and elected.winner in down and elected.address is not None:
-            if elected.winner is None:
+        if elected is not None and elected.elected_node in down and elected.address is not None:
+            if elected.elected_node is None:
                 raise AssertionError("an election without reason against it has both")
-            silent.setdefault(elected.winner, []).append(f"{outcome.service.path} ({format_address(elected.address)})")
+            silent.setdefault(elected.elected_node, []).append(
+                f"{outcome.service.path} ({format_address(elected.address)})"
+            )
     for name, services in sorted(silent.items()):
         node = snapshot.nodes[name]
         yield Finding(
@@ -143,8 +145,14 @@ def announcer_not_ready(context: Context) -> Iterator[Finding]:
 
 
 RULES = (
-    Judge("MLB201", ("nodes", "l2advertisements", "ipaddresspools"), exclude_label),
-    Judge("MLB202", ("nodes",), owned_by_talos),
-    Judge("MLB203", ("nodes", "l2advertisements", "ipaddresspools"), network_unavailable),
-    Judge("MLB204", ("nodes", "pods", "services", "ipaddresspools", "l2advertisements"), announcer_not_ready),
+    Rule("MLB201", ("nodes", "l2advertisements", "ipaddresspools"), exclude_label),
+    Rule("MLB202", ("nodes",), owned_by_talos),
+    Rule("MLB203", ("nodes", "l2advertisements", "ipaddresspools"), network_unavailable, transient=True),
+    Rule(
+        "MLB204",
+        ("nodes", "pods", "services", "ipaddresspools", "l2advertisements"),
+        announcer_not_ready,
+        transient=True,
+        chain_step="announcer",
+    ),
 )

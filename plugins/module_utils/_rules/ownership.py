@@ -26,12 +26,10 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.workloads imp
 from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.drift import FOREIGN, MISSING, Difference
 from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.owners import (
     Owner,
-    Owners,
     fix_for,
     owner_of_label,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, Judge, Skip
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, Rule, Skip
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
 # What this collection would change, beside labels of nodes.
@@ -47,20 +45,11 @@ OWNED_KINDS = (
 )
 
 
-def owners_in(snapshot: Snapshot) -> Owners:
-    """The owners in a snapshot, worked out once."""
-    cache = snapshot.__dict__
-    found: Owners | None = cache.get("_owners")
-    if found is None:
-        found = cache["_owners"] = Owners(snapshot.objects, KINDS)
-    return found
-
-
 def owner_of_metallb(snapshot: Snapshot) -> Owner | None:
     """The owner of the installation: that of its workloads. None where MetalLB is not installed."""
     for workload in (snapshot.controller, snapshot.speaker):
         if workload is not None:
-            return owners_in(snapshot).of(workload.kind, workload.namespace, workload.name)
+            return snapshot.owners.of(workload.kind, workload.namespace, workload.name)
     return None
 
 
@@ -77,9 +66,9 @@ def ownership_list(snapshot: Snapshot) -> list[dict[str, object]]:
             return (as_text(metadata.get("namespace")), as_text(metadata.get("name"))) in balanced
         return True
 
-    balanced = {service.key for service in snapshot.balanced}
+    balanced = {service.key for service in snapshot.load_balancer_services}
     found = []
-    for kind, obj, owner in owners_in(snapshot).of_all(OWNED_KINDS, wanted):
+    for kind, obj, owner in snapshot.owners.of_all(OWNED_KINDS, wanted):
         metadata = metadata_of(obj)
         found.append(_entry(kind, as_text(metadata.get("namespace")), as_text(metadata.get("name")), "", owner))
     for node in snapshot.raw("nodes"):
@@ -106,7 +95,7 @@ def with_owner(context: Context, finding: Finding) -> Finding:
     ref = finding.object
     owner = owner_of_metallb(snapshot) if "Helm value" in finding.fix else None
     if owner is None:
-        owner = owners_in(snapshot).of(ref.kind, ref.namespace, ref.name)
+        owner = snapshot.owners.of(ref.kind, ref.namespace, ref.name)
     if owner is None or not owner.reconciles:
         return finding
     fix = fix_for(finding.fix, owner)
@@ -310,8 +299,8 @@ def behind_drift(findings: Sequence[Finding]) -> list[Finding]:
 
 
 RULES = (
-    Judge("MLB113", ("releases",), release_object_missing),
-    Judge("MLB114", ("releases",), release_field_differs),
-    Judge("MLB115", ("releases",), release_value_not_in_force),
-    Judge("MLB116", ("releases",), release_not_deployed),
+    Rule("MLB113", ("releases",), release_object_missing),
+    Rule("MLB114", ("releases",), release_field_differs),
+    Rule("MLB115", ("releases",), release_value_not_in_force),
+    Rule("MLB116", ("releases",), release_not_deployed),
 )

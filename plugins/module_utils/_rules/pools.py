@@ -26,14 +26,14 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses imp
     usable_count,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import NOT_KNOWN, Pool
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
+    CheckFunction,
     Context,
-    Judge,
     Rule,
     Skip,
-    listing,
     plural,
     pool_ref,
     some,
@@ -312,7 +312,7 @@ def pool_may_serve(pool: Pool, service: Service, context: Context) -> bool:
 
 def pool_exhausted(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
-    waiting = [one for one in snapshot.balanced if not one.ingress and not one.leaving]
+    waiting = [one for one in snapshot.load_balancer_services if not one.ingress and not one.terminating]
     for pool in snapshot.pools.values():
         if not pool.spans:
             continue
@@ -441,7 +441,7 @@ def other_namespace(context: Context) -> Iterator[Finding]:
                 )
 
 
-def _known(rule: Rule) -> Rule:
+def _known(rule: CheckFunction) -> CheckFunction:
     """The rule, and that it did not see ranges whose value is not known."""
 
     def complete(context: Context) -> Iterator[Finding]:
@@ -455,15 +455,15 @@ def _known(rule: Rule) -> Rule:
 
 POOLS = ("ipaddresspools",)
 RULES = (
-    Judge("MLB301", (*POOLS, "nodes"), _known(holds_node_address)),
-    Judge("MLB302", POOLS, _known(holds_reserved)),
-    Judge("MLB303", POOLS, _known(pools_overlap)),
-    Judge("MLB304", POOLS, _known(outside_node_network)),
-    Judge("MLB305", POOLS, _known(cidr_host_bits)),
-    Judge("MLB306", POOLS, _known(network_or_broadcast)),
-    Judge("MLB307", (*POOLS, "services", "nodes"), pool_exhausted),
-    Judge("MLB308", POOLS, _known(overlaps_cluster_network)),
-    Judge("MLB309", POOLS, _known(not_usable_range)),
-    Judge("MLB310", POOLS, _known(overlaps_dhcp)),
-    Judge("MLB311", POOLS, other_namespace),
+    Rule("MLB301", (*POOLS, "nodes"), _known(holds_node_address)),
+    Rule("MLB302", POOLS, _known(holds_reserved)),
+    Rule("MLB303", POOLS, _known(pools_overlap)),
+    Rule("MLB304", POOLS, _known(outside_node_network)),
+    Rule("MLB305", POOLS, _known(cidr_host_bits)),
+    Rule("MLB306", POOLS, _known(network_or_broadcast)),
+    Rule("MLB307", (*POOLS, "services", "nodes"), pool_exhausted),
+    Rule("MLB308", POOLS, _known(overlaps_cluster_network)),
+    Rule("MLB309", POOLS, _known(not_usable_range)),
+    Rule("MLB310", POOLS, _known(overlaps_dhcp)),
+    Rule("MLB311", POOLS, other_namespace),
 )

@@ -35,14 +35,14 @@ def readings(context: Context) -> Iterator[Reading]:
     """Every address of a service of MetalLB's that the probe was given, in the order of addresses."""
     wire = context.options.wire
     for address, target in sorted(wire.targets.items()):
-        services = context.snapshot.holders.get(address)
+        services = context.snapshot.services_by_address.get(address)
         if not services:
             continue
         elected = {}
         for service in services:
             result = context.elect(service)
-            if result is not None and result.winner:
-                elected[service.path] = result.winner
+            if result is not None and result.elected_node:
+                elected[service.path] = result.elected_node
         yield Reading(address, tuple(services), target, wire.outcome(target, set(elected.values())), elected)
 
 
@@ -53,13 +53,13 @@ def prediction_doubted(context: Context, service: Service) -> str:
     """
     wire = context.options.wire
     found = context.elect(service)
-    if not wire.looked or found is None or not found.winner or found.winner in wire.nodes_silent:
+    if not wire.looked or found is None or not found.elected_node or found.elected_node in wire.nodes_silent:
         return ""
     reported = {status.node for status in context.snapshot.l2_statuses.get(service.key, ())}
     targets = [wire.targets[one] for one in service.ingress if one in wire.targets and wire.targets[one].asked]
     answering = {node for target in targets for node in target.heard}
-    if not targets or len(reported) != 1 or answering != reported or found.winner in reported:
+    if not targets or len(reported) != 1 or answering != reported or found.elected_node in reported:
         return ""
-    if any(wire.outcome(target, {found.winner}) != "other-node" for target in targets):
+    if any(wire.outcome(target, {found.elected_node}) != "other-node" for target in targets):
         return ""
     return next(iter(answering))

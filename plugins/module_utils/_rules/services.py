@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import Address, format_address, is_buggy
@@ -20,30 +20,20 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants imp
     OLD_PREFIX,
     PREFIX,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import is_unknown, shorten
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import is_unknown, listing, shorten
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Event, Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
-    Judge,
+    Rule,
     Skip,
-    listing,
     service_ref,
     some,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.pools import pool_may_serve
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.readings import prediction_doubted
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import (
-    CODES,
-    CORDONED,
-    EXCLUDED,
-    NETWORK_UNAVAILABLE,
-    NO_MEMBERLIST,
-    NO_SPEAKER,
-    NOT_SELECTED,
-    SPEAKER_NOT_READY,
-    Candidates,
-    Outcome,
+    ElectionResult,
 )
 
 # Events of the controller that say why there is no address (controller/service.go, v0.15.3).
@@ -57,20 +47,11 @@ FAILURES = (
 )
 
 # In words for people, by the election's reason.
-WORDS = {
-    NO_SPEAKER: "runs no speaker",
-    SPEAKER_NOT_READY: "has a speaker that is not ready",
-    NETWORK_UNAVAILABLE: "has NetworkUnavailable=True",
-    EXCLUDED: "carries the exclude label",
-    CORDONED: "is cordoned, which MetalLB 0.14 heeds",
-    NO_MEMBERLIST: "is unknown to the others, since MetalLB 0.14 announces nothing without memberlist",
-    NOT_SELECTED: "is selected by no advertisement of the pool",
-}
 
 
 def _services(context: Context) -> list[Service]:
     context.demand_metallb()
-    return [service for service in context.snapshot.balanced if not service.leaving]
+    return [service for service in context.snapshot.load_balancer_services if not service.terminating]
 
 
 def last_failure(context: Context, service: Service) -> Event | None:
@@ -85,7 +66,7 @@ def last_failure(context: Context, service: Service) -> Event | None:
 
 
 def impossible_wish(context: Context, service: Service) -> tuple[str, str, str] | None:
-    """What no pool can give: why, what mends it, and the field; None when its wishes can be met."""
+    """What no pool can give: why, what fixes it, and the field; None when its request can be met."""
     snapshot = context.snapshot
     addresses, wrong = service.wanted_addresses()
     if unsure(context, service):
@@ -103,7 +84,7 @@ def impossible_wish(context: Context, service: Service) -> tuple[str, str, str] 
         there = listing(snapshot.pools) or "none"
         return (
             f"it asks for the pool {wanted_pool}, which does not exist (there: {there})",
-            "Mend the pool's name.",
+            "Fix the pool's name.",
             pool_field,
         )
     if addresses:
@@ -385,7 +366,7 @@ def no_address(context: Context) -> Iterator[Finding]:
             address, holder, _why = in_conflict[service.key]
             why, causes = f"{format_address(address)} belongs to {holder.path}", ("MLB503",)
         elif not snapshot.pools:
-            why = "there is no IPAddressPool" if snapshot.has("ipaddresspools") else "pools could not be looked at"
+            why = "there is no IPAddressPool" if snapshot.has("ipaddresspools") else "pools could not be checked"
         elif snapshot.controller is not None and snapshot.controller.ready == 0:
             why, causes = "no controller is ready to give one", ("MLB104",)
         elif said:
@@ -442,15 +423,15 @@ def outside_pools(context: Context) -> Iterator[Finding]:
 # -- who announces ----------------------------------------------------------------------------------------------------
 
 
-def _l2(context: Context, outcome: Outcome) -> bool:
+def _l2(context: Context, outcome: ElectionResult) -> bool:
     """Whether layer 2 is to announce it: what only BGP advertises is none of this collection's business."""
     return not (outcome.pool is not None and not outcome.advertisements and outcome.pool.name in context.bgp_pools)
 
 
-def _announceable(context: Context) -> Iterator[Outcome]:
+def _announceable(context: Context) -> Iterator[ElectionResult]:
     context.demand_metallb()
     for outcome in context.outcomes:
-        if not outcome.service.leaving and _l2(context, outcome):
+        if not outcome.service.terminating and _l2(context, outcome):
             yield outcome
 
 
@@ -471,47 +452,6 @@ def _nodes_changed(context: Context, nodes: object) -> float:
     return latest
 
 
-def _why(base: Candidates, nodes: frozenset[str] | None) -> Iterable[tuple[str, str]]:
-    """Nodes with the reason why they may not announce; of these nodes only, without looking at all others."""
-    if nodes is None:
-        return base.why.items()
-    return [(node, base.why[node]) for node in nodes if node in base.why]
-
-
-def reasons(base: Candidates, nodes: frozenset[str] | None = None, most: int = 4) -> str:
-    """ "each of 2 nodes (a, b) carries the exclude label; c runs no speaker", for all nodes or these only."""
-    grouped: dict[str, list[str]] = {}
-    for node, why in _why(base, nodes):
-        grouped.setdefault(why, []).append(node)
-    parts = []
-    for why, words in WORDS.items():
-        there = sorted(grouped.get(why, ()))
-        if len(there) == 1:
-            parts.append(f"{there[0]} {words}")
-        elif there:
-            parts.append(f"each of {len(there)} nodes ({listing(there, most)}) {words}")
-    return "; ".join(parts)
-
-
-def nobody(base: Candidates) -> tuple[str, tuple[str, ...]]:
-    """Why none of the nodes may announce, in words and as codes; worked out once for all services that share them."""
-    cache = base.__dict__
-    found: tuple[str, tuple[str, ...]] | None = cache.get("_nobody")
-    if found is None:
-        told = reasons(base, frozenset(base.unfit) or None) or "there is no node"
-        found = cache["_nobody"] = (told, causes_of(base))
-    return found
-
-
-def causes_of(base: Candidates, nodes: frozenset[str] | None = None) -> tuple[str, ...]:
-    """Codes that rule nodes out, of these nodes only where given, most frequent reason first."""
-    counts: dict[str, int] = {}
-    for _node, why in _why(base, nodes):
-        counts[why] = counts.get(why, 0) + 1
-    ordered = sorted(counts, key=lambda why: (why == NOT_SELECTED, -counts[why], why))
-    return tuple(dict.fromkeys(code for why in ordered for code in CODES.get(why, ())))
-
-
 def _serve_elsewhere(service: Service) -> str:
     if service.selector:
         return "Run a pod on a node that may announce"
@@ -521,26 +461,26 @@ def _serve_elsewhere(service: Service) -> str:
 
 def local_without_endpoint(context: Context) -> Iterator[Finding]:
     for outcome in _announceable(context):
-        if outcome.verdict != "no-local-endpoint" or outcome.base is None:
+        if outcome.verdict != "no-local-endpoint" or outcome.eligible is None:
             continue
         service = outcome.service
         if outcome.local_nodes:
-            why = f"its pods run on {listing(sorted(outcome.local_nodes), 3)}, and {reasons(outcome.base, outcome.local_nodes) or 'these are unknown nodes'}"
+            why = f"its pods run on {listing(sorted(outcome.local_nodes), 3)}, and {outcome.eligible.explain(outcome.local_nodes) or 'these are unknown nodes'}"
         else:
             why = "its endpoints name no node"
         yield Finding(
             "MLB507",
             service_ref(service),
             f"externalTrafficPolicy is Local, and no node with a serving pod may announce: {why}",
-            fix=f"{_serve_elsewhere(service)} ({listing(sorted(outcome.base.nodes), 3)}), let the pods' nodes announce, or "
+            fix=f"{_serve_elsewhere(service)} ({listing(sorted(outcome.eligible.nodes), 3)}), let the pods' nodes announce, or "
             f"kubectl -n {service.namespace} patch service {service.name} -p "
             '\'{"spec":{"externalTrafficPolicy":"Cluster"}}\'',
             evidence={
                 "pods_on": some(outcome.local_nodes),
-                "may_announce": some(outcome.base.nodes),
-                "reasons": {node: outcome.base.why.get(node, "") for node in sorted(outcome.local_nodes)[:20]},
+                "may_announce": some(outcome.eligible.nodes),
+                "reasons": {node: outcome.eligible.reasons.get(node, "") for node in sorted(outcome.local_nodes)[:20]},
             },
-            caused_by=causes_of(outcome.base, outcome.local_nodes),
+            caused_by=outcome.eligible.causes(outcome.local_nodes),
             changed=max(_endpoints_changed(context, service), _nodes_changed(context, outcome.local_nodes)),
         )
 
@@ -585,7 +525,7 @@ def no_announcer(context: Context) -> Iterator[Finding]:
             continue
         address = format_address(outcome.address)
         if outcome.verdict == "no-advertisement":
-            others = context.elector.advertisements_of(outcome.pool.name)
+            others = context.election.advertisements_of(outcome.pool.name)
             causes: tuple[str, ...] = ()
             if others:
                 names = listing([one.name for one in others])
@@ -612,9 +552,9 @@ def no_announcer(context: Context) -> Iterator[Finding]:
                 f"advertisements without serviceSelectors: take them out of {names}.",
                 evidence={"address": address, "pool": outcome.pool.name, "reasons": {}},
             )
-        elif outcome.verdict == "no-candidate" and outcome.base is not None:
-            told, ruled_out = nobody(outcome.base)
-            shown = (*outcome.base.unfit[:20], *outcome.base.not_selected[:20])[:20]
+        elif outcome.verdict == "no-candidate" and outcome.eligible is not None:
+            told, ruled_out = outcome.eligible.why_nobody
+            shown = (*outcome.eligible.ineligible[:20], *outcome.eligible.not_selected[:20])[:20]
             yield Finding(
                 "MLB509",
                 service_ref(service),
@@ -623,11 +563,11 @@ def no_announcer(context: Context) -> Iterator[Finding]:
                 evidence={
                     "address": address,
                     "pool": outcome.pool.name,
-                    "counts": dict(outcome.base.counts),
-                    "reasons": {node: outcome.base.why[node] for node in shown},
+                    "counts": dict(outcome.eligible.counts),
+                    "reasons": {node: outcome.eligible.reasons[node] for node in shown},
                 },
                 caused_by=ruled_out,
-                changed=max(service.created, _nodes_changed(context, outcome.base.unfit[:100]))
+                changed=max(service.created, _nodes_changed(context, outcome.eligible.ineligible[:100]))
                 if snapshot.nodes
                 else 0.0,
             )
@@ -645,21 +585,23 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
             _nodes_changed(context, [status.node for status in statuses]),
             max((status.created for status in statuses), default=0.0),
         )
-        if known is not None and known.winner is not None:
-            changed = max(changed, _nodes_changed(context, [known.winner]))
+        if known is not None and known.elected_node is not None:
+            changed = max(changed, _nodes_changed(context, [known.elected_node]))
         if outcome.verdict == "announced" and not statuses:
             named = (
-                f"{known.winner} is to announce it" if known is not None and known.winner else "it is to be announced"
+                f"{known.elected_node} is to announce it"
+                if known is not None and known.elected_node
+                else "it is to be announced"
             )
             yield Finding(
                 "MLB510",
                 service_ref(service),
                 f"there is no ServiceL2Status, though {named}",
                 fix=f"kubectl -n {service.namespace} annotate service {service.name} --overwrite "
-                'l2ops.metallb/look-again="$(date +%s)": '
+                'l2ops.metallb/refresh="$(date +%s)": '
                 "on any change of a service its speaker writes one (after a failover 0.15.3 may leave "
                 "none). Else see the events of the service and the speaker's log.",
-                evidence={"elected": known.winner if known is not None else None},
+                evidence={"elected": known.elected_node if known is not None else None},
                 caused_by=("MLB511", "MLB405"),
                 changed=changed,
             )
@@ -675,8 +617,8 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
                 why = f"its status says {status.node}, its own label says {status.label_node}"
             elif known is not None and known.doubt:
                 continue
-            elif known is not None and outcome.verdict == "announced" and known.winner != status.node:
-                why = f"it says {status.node}, the election gives {known.winner}"
+            elif known is not None and outcome.verdict == "announced" and known.elected_node != status.node:
+                why = f"it says {status.node}, the election gives {known.elected_node}"
             elif outcome.verdict in (
                 "no-endpoints",
                 "no-candidate",
@@ -697,7 +639,7 @@ def announcer_differs(context: Context) -> Iterator[Finding]:
                     "service": service.path,
                     "status_node": status.node,
                     "label_node": status.label_node,
-                    "elected": known.winner if known is not None else None,
+                    "elected": known.elected_node if known is not None else None,
                 },
                 caused_by=("MLB507", "MLB508", "MLB509", "MLB512") if outcome.verdict != "announced" else (),
                 changed=changed,
@@ -722,7 +664,7 @@ def announce_failed(context: Context) -> Iterator[Finding]:
             service_ref(service),
             f"a speaker could not announce it: {shorten(failed.message)}"
             + (f" (before {listing(since, 3)} was changed)" if since else ""),
-            # What was changed may have mended it; if not, the wire and the nodes' interfaces show.
+            # What was changed may have fixed it; if not, the wire and the nodes' interfaces show.
             severity="info" if since else "",
             evidence={"event": failed.message, "changed_since": list(since)},
             caused_by=("MLB405",),
@@ -743,12 +685,12 @@ def local_single_point(context: Context) -> Iterator[Finding]:
 
 def shared_address_split(context: Context) -> Iterator[Finding]:
     """Services that share an address and that different advertisements reach: each elects for itself (0.16 and later)."""
-    for address, sharers in sorted(context.snapshot.holders.items()):
+    for address, sharers in sorted(context.snapshot.services_by_address.items()):
         elected: dict[str, list[Service]] = {}
         for service in sharers if len(sharers) > 1 else ():
             outcome = context.elect(service)
-            if outcome is not None and outcome.verdict == "announced" and outcome.winner:
-                elected.setdefault(outcome.winner, []).append(service)
+            if outcome is not None and outcome.verdict == "announced" and outcome.elected_node:
+                elected.setdefault(outcome.elected_node, []).append(service)
         if len(elected) < 2:
             continue
         told = "; ".join(
@@ -772,18 +714,20 @@ def shared_address_split(context: Context) -> Iterator[Finding]:
 _POOLED = ("services", "ipaddresspools")
 _ELECTED = (*_POOLED, "l2advertisements", "nodes", "pods", "endpointslices")
 RULES = (
-    Judge("MLB501", ("services", "daemonsets"), no_address),
-    Judge("MLB502", _POOLED, requested_not_in_pool),
-    Judge("MLB503", ("services",), address_conflict),
-    Judge("MLB504", ("services",), deprecated_annotation),
-    Judge("MLB505", ("services",), asked_twice),
-    Judge("MLB506", ("services",), unknown_annotation),
-    Judge("MLB507", _ELECTED, local_without_endpoint),
-    Judge("MLB508", (*_POOLED, "l2advertisements", "endpointslices"), no_endpoints),
-    Judge("MLB509", (*_POOLED, "l2advertisements", "nodes", "pods"), no_announcer),
-    Judge("MLB510", (*_ELECTED, "servicel2statuses"), announcer_differs),
-    Judge("MLB511", ("services", "events"), announce_failed),
-    Judge("MLB512", _POOLED, outside_pools),
-    Judge("MLB513", _ELECTED, local_single_point),
-    Judge("MLB514", _ELECTED, shared_address_split),
+    Rule("MLB501", ("services", "daemonsets"), no_address, transient=True, chain_step="address"),
+    Rule("MLB502", _POOLED, requested_not_in_pool, chain_step="address"),
+    Rule("MLB503", ("services",), address_conflict, chain_step="address"),
+    Rule("MLB504", ("services",), deprecated_annotation),
+    Rule("MLB505", ("services",), asked_twice, chain_step="address"),
+    Rule("MLB506", ("services",), unknown_annotation),
+    Rule("MLB507", _ELECTED, local_without_endpoint, transient=True, chain_step="candidates"),
+    Rule(
+        "MLB508", (*_POOLED, "l2advertisements", "endpointslices"), no_endpoints, transient=True, chain_step="endpoints"
+    ),
+    Rule("MLB509", (*_POOLED, "l2advertisements", "nodes", "pods"), no_announcer, transient=True),
+    Rule("MLB510", (*_ELECTED, "servicel2statuses"), announcer_differs, transient=True, chain_step="announcer"),
+    Rule("MLB511", ("services", "events"), announce_failed, chain_step="interfaces"),
+    Rule("MLB512", _POOLED, outside_pools, chain_step="pool"),
+    Rule("MLB513", _ELECTED, local_single_point),
+    Rule("MLB514", _ELECTED, shared_address_split, chain_step="announcer"),
 )

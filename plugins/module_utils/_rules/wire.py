@@ -12,19 +12,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import Address, format_address
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
-    Judge,
+    Rule,
     Skip,
-    listing,
     plural,
     service_ref,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.readings import Reading, prediction_doubted, readings
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import PortResult, WireTarget
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import Outcome
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import ElectionResult
 
 NOT_ASKED = (
     "the LAN was not asked: give the result of l2_probe as the option wire (roles: a host in group metallb_probes)"
@@ -55,19 +55,19 @@ def no_answer(context: Context) -> Iterator[Finding]:
         also = f", nor does any of {plural(alone, 'node')} that {_were(alone)} asked alone" if alone else ""
         for service in one.services:
             result = context.elect(service)
-            winner = result.winner if result is not None else None
-            who = f"; {winner} is elected" if winner else ""
+            elected_node = result.elected_node if result is not None else None
+            who = f"; {elected_node} is elected" if elected_node else ""
             causes = _own_causes(context, result) if result is not None else SILENCE
-            if winner in wire.nodes_silent:
-                who += f", and its own address {wire.nodes_silent[str(winner)]} does not answer either"
+            if elected_node in wire.nodes_silent:
+                who += f", and its own address {wire.nodes_silent[str(elected_node)]} does not answer either"
                 causes = (*causes, "MLB611")
-            elif winner and winner in wire.nodes_unknown:
+            elif elected_node and elected_node in wire.nodes_unknown:
                 who += ", which could not be asked alone, since its MAC is not known"
             yield Finding(
                 "MLB601",
                 service_ref(service),
                 f"nobody answers {'neighbour discovery' if address[0] == 6 else 'ARP'} for {format_address(address)}{also}{who}",
-                fix="" if causes else _silence_fix(context, address, service, target, winner or ""),
+                fix="" if causes else _silence_fix(context, address, service, target, elected_node or ""),
                 evidence={**_evidence(address, target), "asked_alone": list(target.asked_alone)},
                 caused_by=causes,
             )
@@ -77,7 +77,7 @@ def _were(number: int) -> str:
     return "was" if number == 1 else "were"
 
 
-def _silence_fix(context: Context, address: Address, service: Service, target: WireTarget, winner: str) -> str:
+def _silence_fix(context: Context, address: Address, service: Service, target: WireTarget, elected_node: str) -> str:
     """What to do about an address that is silent while the API's side looks well."""
     others = [context.options.wire.targets.get(one) for one in service.ingress if one[0] != address[0]]
     if address[0] == 6 and any(other is not None and other.heard for other in others):
@@ -87,10 +87,10 @@ def _silence_fix(context: Context, address: Address, service: Service, target: W
             "does not help, see the node's IPv6 addresses."
         )
     look = f"tcpdump -ni INTERFACE {'icmp6' if address[0] == 6 else 'arp'} and host {format_address(address)}"
-    where = f"on {winner}" if winner else "on the node that should answer"
-    if winner and winner in target.asked_alone:
+    where = f"on {elected_node}" if elected_node else "on the node that should answer"
+    if elected_node and elected_node in target.asked_alone:
         return (
-            f"By the API {winner} announces it, and it does not answer, even when it is asked alone. Run {look} {where}: if it "
+            f"By the API {elected_node} announces it, and it does not answer, even when it is asked alone. Run {look} {where}: if it "
             "shows no answer, see that speaker's log and restart it (module l2ops.metallb.speaker_restart); if it shows "
             "answers, they are lost between the node and the probe host (spoofing protection of a virtual switch, ARP inspection)."
         )
@@ -101,7 +101,7 @@ def _silence_fix(context: Context, address: Address, service: Service, target: W
     )
 
 
-def _own_causes(context: Context, outcome: Outcome) -> tuple[str, ...]:
+def _own_causes(context: Context, outcome: ElectionResult) -> tuple[str, ...]:
     """Only what is wrong with this very service explains its silence."""
     codes = {
         "no-endpoints": ("MLB508",),
@@ -112,17 +112,17 @@ def _own_causes(context: Context, outcome: Outcome) -> tuple[str, ...]:
     }.get(outcome.verdict, ())
     if context.cannot_announce(outcome.service):
         codes = (*codes, "MLB511", "MLB405")
-    node = context.snapshot.nodes.get(outcome.winner or "")
+    node = context.snapshot.nodes.get(outcome.elected_node or "")
     if node is not None and node.ready is not True:
         codes = (*codes, "MLB204")
-    if outcome.winner is not None and _lacks_interface(context, outcome, outcome.winner):
+    if outcome.elected_node is not None and _lacks_interface(context, outcome, outcome.elected_node):
         codes = (*codes, "MLB405", "MLB406")
     return codes
 
 
-def _lacks_interface(context: Context, outcome: Outcome, node: str) -> bool:
+def _lacks_interface(context: Context, outcome: ElectionResult, node: str) -> bool:
     links = context.options.links.get(node)
-    names = context.elector.interfaces_on(outcome.advertisements, node)
+    names = context.election.interfaces_on(outcome.advertisements, node)
     if links is None or names is None:
         return False
     return not any(link.name in names and link.up and link.arp and not link.master for link in links)
@@ -171,28 +171,28 @@ def _announced_by(context: Context, service: Service) -> set[str]:
 def _why_many(context: Context, one: Reading) -> tuple[str, str, tuple[str, ...], list[str]]:
     """Why several answer: in words, what to do, codes of causes, and nodes that may not announce the address."""
     snapshot, nodes = context.snapshot, set(one.nodes)
-    unfit: list[str] = []
+    ineligible: list[str] = []
     may: set[str] = set()
     for service in one.services:
-        outcome = context.elector.outcome(service)
-        if outcome.base is None:
+        outcome = context.election.outcome(service)
+        if outcome.eligible is None:
             may |= nodes
         may |= outcome.candidates
-    unfit = [node for node in one.nodes if node not in may]
+    ineligible = [node for node in one.nodes if node not in may]
     elected = set(one.elected.values())
     if one.target.strangers:
-        return "whose all of these MACs are is not known", "", ("MLB110", "MLB109"), unfit
+        return "whose all of these MACs are is not known", "", ("MLB110", "MLB109"), ineligible
     if len(one.services) > 1 and len(elected) > 1 and nodes <= elected:
         told = "; ".join(f"{path} elects {node}" for path, node in sorted(one.elected.items()))
         why = f"{len(one.services)} services share the address, and each has an election of its own: {told}"
         fix = "Let the same L2Advertisements reach all services that share the address, or give each an address of its own."
-        return why, fix, ("MLB514",), unfit
+        return why, fix, ("MLB514",), ineligible
     if len(one.nodes) == len(snapshot.nodes) > 2:
         why = "all nodes do, as with kube-proxy in mode ipvs without strictARP or a second announcer"
-        return why, "", ("MLB110", "MLB109"), unfit
-    if unfit:
-        why = f"{listing(unfit)} may not announce it and answers as well, as with kube-proxy in mode ipvs without strictARP or a second announcer"
-        return why, "", ("MLB110", "MLB109"), unfit
+        return why, "", ("MLB110", "MLB109"), ineligible
+    if ineligible:
+        why = f"{listing(ineligible)} may not announce it and answers as well, as with kube-proxy in mode ipvs without strictARP or a second announcer"
+        return why, "", ("MLB110", "MLB109"), ineligible
     if snapshot.has("servicel2statuses"):
         # Events are gone after an hour; the status stays.
         said = {node for service in one.services for node in _announced_by(context, service)}
@@ -206,20 +206,20 @@ def _why_many(context: Context, one: Reading) -> tuple[str, str, tuple[str, ...]
                 f"See who holds it on {quiet[0]}: ip address show to {format_address(one.address)}. Usual ones are kube-vip as a static pod, "
                 "ServiceLB of k3s, keepalived, or an address that was added by hand."
             )
-            return why, fix, ("MLB109",), unfit
+            return why, fix, ("MLB109",), ineligible
         if nodes <= said:
             why = "the speaker of each says that it announces it, so the speakers do not see each other"
             fix = "Allow TCP and UDP port 7946 between the nodes, and see the speakers' logs (grep memberlist)."
-            return why, fix, ("MLB107", "MLB106"), unfit
+            return why, fix, ("MLB107", "MLB106"), ineligible
     why = "all of them may announce it: either the speakers do not see each other (TCP and UDP port 7946), or another program holds the address"
-    return why, "", ("MLB110", "MLB109"), unfit
+    return why, "", ("MLB110", "MLB109"), ineligible
 
 
 def many_answers(context: Context) -> Iterator[Finding]:
     for one in _looked(context):
         if one.outcome != "many":
             continue
-        why, fix, causes, unfit = _why_many(context, one)
+        why, fix, causes, ineligible = _why_many(context, one)
         text = format_address(one.address)
         if one.target.strangers:
             who = f"{plural(len(one.target.everybody), 'MAC')} answer for {text} ({listing(one.target.everybody)})"
@@ -231,7 +231,7 @@ def many_answers(context: Context) -> Iterator[Finding]:
                 service_ref(service),
                 f"{who}: {why}",
                 fix=fix,
-                evidence={**_evidence(one.address, one.target), "may_not_announce": unfit},
+                evidence={**_evidence(one.address, one.target), "may_not_announce": ineligible},
                 caused_by=causes,
             )
 
@@ -244,20 +244,22 @@ def other_node(context: Context) -> Iterator[Finding]:
         node = one.nodes[0]
         for service in one.services:
             elected = context.elect(service)
-            if elected is None or elected.winner is None or prediction_doubted(context, service):
+            if elected is None or elected.elected_node is None or prediction_doubted(context, service):
                 continue
-            if elected.winner in wire.nodes_silent and node in elected.candidates:
+            if elected.elected_node in wire.nodes_silent and node in elected.candidates:
                 # It took over from a node that is gone, which is told of that node (MLB611).
                 continue
             failed = context.cannot_announce(service)
             yield Finding(
                 "MLB604",
                 service_ref(service),
-                f"{node} answers for {format_address(one.address)}, the election gives {elected.winner}",
-                evidence={**_evidence(one.address, one.target), "elected": elected.winner},
-                caused_by=("MLB511", "MLB405") if failed or _lacks_interface(context, elected, elected.winner) else (),
+                f"{node} answers for {format_address(one.address)}, the election gives {elected.elected_node}",
+                evidence={**_evidence(one.address, one.target), "elected": elected.elected_node},
+                caused_by=("MLB511", "MLB405")
+                if failed or _lacks_interface(context, elected, elected.elected_node)
+                else (),
                 changed=max(
-                    (snapshot.nodes[name].changed for name in (node, elected.winner) if name in snapshot.nodes),
+                    (snapshot.nodes[name].changed for name in (node, elected.elected_node) if name in snapshot.nodes),
                     default=0.0,
                 ),
             )
@@ -267,7 +269,7 @@ def prediction_differs(context: Context) -> Iterator[Finding]:
     if not context.options.wire.looked:
         raise Skip(NOT_ASKED)
     version = context.snapshot.metallb["version"] or "of an unknown version"
-    for service in context.snapshot.balanced:
+    for service in context.snapshot.load_balancer_services:
         node = prediction_doubted(context, service)
         elected = context.elect(service)
         if not node or elected is None:
@@ -275,13 +277,13 @@ def prediction_differs(context: Context) -> Iterator[Finding]:
         yield Finding(
             "MLB612",
             service_ref(service),
-            f"{node} answers and ServiceL2Status names it, too; only the prediction for MetalLB {version} differs ({elected.winner}), so the "
+            f"{node} answers and ServiceL2Status names it, too; only the prediction for MetalLB {version} differs ({elected.elected_node}), so the "
             "prediction is doubted, not the service",
-            evidence={"answering": node, "reported": node, "elected": elected.winner, "version": version},
+            evidence={"answering": node, "reported": node, "elected": elected.elected_node, "version": version},
             changed=max(
                 (
                     context.snapshot.nodes[name].changed
-                    for name in (node, str(elected.winner))
+                    for name in (node, str(elected.elected_node))
                     if name in context.snapshot.nodes
                 ),
                 default=0.0,
@@ -358,12 +360,12 @@ def free_address_in_use(context: Context) -> Iterator[Finding]:
         raise Skip(NOT_ASKED)
     nodes = context.snapshot.node_address_index
     for address, target in sorted(wire.targets.items()):
-        if not target.answered or address in context.snapshot.holders:
+        if not target.answered or address in context.snapshot.services_by_address:
             continue
         pool = context.snapshot.pool_of([address])
         if pool is None or address in nodes:
             continue
-        wants = [one for one in context.snapshot.balanced if address in one.wanted_addresses()[0]]
+        wants = [one for one in context.snapshot.load_balancer_services if address in one.wanted_addresses()[0]]
         yield Finding(
             "MLB605",
             Ref("Address", "", format_address(address)),
@@ -381,7 +383,7 @@ def service_refuses(context: Context) -> Iterator[Finding]:
         )
     wrong: dict[tuple[str, str], list[PortResult]] = {}
     asked: dict[tuple[str, str], Service] = {}
-    for service in context.snapshot.balanced:
+    for service in context.snapshot.load_balancer_services:
         for one in wire.ports_of(service):
             asked[service.key] = service
             if not one.ok:
@@ -439,7 +441,7 @@ def _answering(context: Context, service: Service) -> str:
     nodes = {node for one in service.ingress if one in wire.targets for node in wire.targets[one].heard}
     if not nodes and not wire.looked:
         elected = context.elect(service)
-        nodes = {elected.winner} if elected is not None and elected.winner else set()
+        nodes = {elected.elected_node} if elected is not None and elected.elected_node else set()
     return str(next(iter(nodes))) if len(nodes) == 1 else ""
 
 
@@ -459,7 +461,7 @@ def _dead_nodes(
         if not node or node in well or not well or not all(key in dead for key in keys):
             continue
         # One service alone may as well be its own pods' fault, unless it has pods elsewhere, too.
-        spread = any(len(context.elector.serving_nodes(asked[key])[1] - {node}) for key in keys)
+        spread = any(len(context.election.serving_nodes(asked[key])[1] - {node}) for key in keys)
         if len(keys) > 1 or spread:
             found[node] = ["/".join(key) for key in keys]
     return found
@@ -468,14 +470,14 @@ def _dead_nodes(
 def _port_causes(context: Context, service: Service) -> tuple[str, ...]:
     wire = context.options.wire
     targets = [wire.targets[address] for address in service.ingress if address in wire.targets]
-    outcome = context.elector.outcome(service)
+    outcome = context.election.outcome(service)
     if any(target.asked and target.silent for target in targets) or (
         not wire.looked and outcome.verdict != "announced"
     ):
         return ("MLB601", *_own_causes(context, outcome))
     if any(target.foreign or len(target.heard) > 1 for target in targets):
         return ("MLB602", "MLB603")
-    serving, nodes = context.elector.serving_nodes(service)
+    serving, nodes = context.election.serving_nodes(service)
     if serving and nodes and nodes <= set(wire.nodes_silent):
         return ("MLB611",)
     return ()
@@ -514,7 +516,7 @@ def stale_announcement(context: Context) -> Iterator[Finding]:
             # One of the services that share the address is announced as it should be.
             continue
         for service, (text, verdict) in zip(one.services, [found for found in why if found]):
-            causes = _own_causes(context, context.elect(service) or context.elector.outcome(service))
+            causes = _own_causes(context, context.elect(service) or context.election.outcome(service))
             yield Finding(
                 "MLB607",
                 service_ref(service),
@@ -531,7 +533,7 @@ def _answer(names: Sequence[str]) -> str:
 
 def _why_stale(context: Context, service: Service, heard: Sequence[str]) -> tuple[str, str] | None:
     """Why nobody should answer for a service's address, with the word of the election; None where somebody should."""
-    outcome = context.elector.outcome(service)
+    outcome = context.election.outcome(service)
     lacking = [node for node in heard if _lacks_interface(context, outcome, node)]
     failed = context.cannot_announce(service)
     if outcome.verdict == "announced" and not failed and not lacking:
@@ -611,16 +613,16 @@ def one_node_twice(context: Context) -> Iterator[Finding]:
 
 _ANNOUNCED = ("services", "ipaddresspools", "l2advertisements", "nodes", "pods", "endpointslices")
 RULES = (
-    Judge("MLB601", ("services",), no_answer),
-    Judge("MLB602", ("services",), foreign_answer),
-    Judge("MLB603", ("services", "nodes"), many_answers),
-    Judge("MLB604", _ANNOUNCED, other_node),
-    Judge("MLB605", ("services", "ipaddresspools"), free_address_in_use),
-    Judge("MLB606", ("services",), service_refuses),
-    Judge("MLB607", _ANNOUNCED, stale_announcement),
-    Judge("MLB608", (), probe_not_on_link),
-    Judge("MLB609", ("services",), broadcast_lost),
-    Judge("MLB610", ("services",), one_node_twice),
-    Judge("MLB611", ("services", "nodes"), node_silent),
-    Judge("MLB612", (*_ANNOUNCED, "servicel2statuses"), prediction_differs),
+    Rule("MLB601", ("services",), no_answer, transient=True, chain_step="wire"),
+    Rule("MLB602", ("services",), foreign_answer, chain_step="wire"),
+    Rule("MLB603", ("services", "nodes"), many_answers, chain_step="wire"),
+    Rule("MLB604", _ANNOUNCED, other_node, transient=True, chain_step="wire"),
+    Rule("MLB605", ("services", "ipaddresspools"), free_address_in_use),
+    Rule("MLB606", ("services",), service_refuses, transient=True, chain_step="port"),
+    Rule("MLB607", _ANNOUNCED, stale_announcement, chain_step="wire"),
+    Rule("MLB608", (), probe_not_on_link, chain_step="wire"),
+    Rule("MLB609", ("services",), broadcast_lost, chain_step="wire"),
+    Rule("MLB610", ("services",), one_node_twice, chain_step="wire"),
+    Rule("MLB611", ("services", "nodes"), node_silent),
+    Rule("MLB612", (*_ANNOUNCED, "servicel2statuses"), prediction_differs, chain_step="announcer"),
 )

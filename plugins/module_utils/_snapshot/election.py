@@ -33,12 +33,13 @@ from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import Address, format_address
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Advertisement, Pool
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.selectors import LabelIndex
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.capabilities import NEWEST
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
-# Why a node is no candidate, in the order in which it is looked for: the first that holds is what must be mended first.
+# Why a node is no candidate, in the order in which it is looked for: the first that holds is what must be fixed first.
 NO_SPEAKER = "no-speaker"
 SPEAKER_NOT_READY = "speaker-not-ready"
 NETWORK_UNAVAILABLE = "network-unavailable"
@@ -48,7 +49,17 @@ NO_MEMBERLIST = "no-memberlist"
 NOT_SELECTED = "not-selected"
 NO_LOCAL_ENDPOINT = "no-local-endpoint"
 CANDIDATE = "candidate"
-WINNER = "announcer"
+ELECTED = "announcer"
+
+WORDS = {
+    NO_SPEAKER: "runs no speaker",
+    SPEAKER_NOT_READY: "has a speaker that is not ready",
+    NETWORK_UNAVAILABLE: "has NetworkUnavailable=True",
+    EXCLUDED: "carries the exclude label",
+    CORDONED: "is cordoned, which MetalLB 0.14 honors",
+    NO_MEMBERLIST: "is unknown to the others, since MetalLB 0.14 announces nothing without memberlist",
+    NOT_SELECTED: "is selected by no advertisement of the pool",
+}
 
 # Codes of findings that a reason is the consequence of.
 CODES = {
@@ -88,15 +99,15 @@ def elected(nodes: Iterable[str], address: str, scores: Scores | None = None) ->
 
 @dataclass(frozen=True)
 class Candidates:
-    """Nodes for all services of one pool that the same advertisements reach; why has every node that is no candidate."""
+    """Nodes for all services of one pool that the same advertisements reach; reasons has every node that is no candidate."""
 
     nodes: frozenset[str]
-    why: dict[str, str]
+    reasons: dict[str, str]
 
     @cached_property
     def counts(self) -> dict[str, int]:
         found: dict[str, int] = {}
-        for reason in self.why.values():
+        for reason in self.reasons.values():
             found[reason] = found.get(reason, 0) + 1
         return found
 
@@ -105,31 +116,64 @@ class Candidates:
         return tuple(sorted(self.nodes))
 
     @cached_property
-    def unfit(self) -> tuple[str, ...]:
+    def ineligible(self) -> tuple[str, ...]:
         """Nodes that an advertisement selects and that may not announce, in order of their names."""
-        return tuple(sorted(node for node, why in self.why.items() if why != NOT_SELECTED))
+        return tuple(sorted(node for node, why in self.reasons.items() if why != NOT_SELECTED))
 
     @cached_property
     def not_selected(self) -> tuple[str, ...]:
-        return tuple(sorted(node for node, why in self.why.items() if why == NOT_SELECTED))
+        return tuple(sorted(node for node, why in self.reasons.items() if why == NOT_SELECTED))
+
+    def _reasons_of(self, nodes: frozenset[str] | None) -> Iterable[tuple[str, str]]:
+        """Of these nodes only, without looking at all others."""
+        if nodes is None:
+            return self.reasons.items()
+        return [(node, self.reasons[node]) for node in nodes if node in self.reasons]
+
+    def explain(self, nodes: frozenset[str] | None = None, most: int = 4) -> str:
+        """ "each of 2 nodes (a, b) carries the exclude label; c runs no speaker", for all nodes or these only."""
+        grouped: dict[str, list[str]] = {}
+        for node, why in self._reasons_of(nodes):
+            grouped.setdefault(why, []).append(node)
+        parts = []
+        for why, words in WORDS.items():
+            names = sorted(grouped.get(why, ()))
+            if len(names) == 1:
+                parts.append(f"{names[0]} {words}")
+            elif names:
+                parts.append(f"each of {len(names)} nodes ({listing(names, most)}) {words}")
+        return "; ".join(parts)
+
+    def causes(self, nodes: frozenset[str] | None = None) -> tuple[str, ...]:
+        """Codes that rule nodes out, of these nodes only where given, most frequent reason first."""
+        counts: dict[str, int] = {}
+        for _node, why in self._reasons_of(nodes):
+            counts[why] = counts.get(why, 0) + 1
+        ordered = sorted(counts, key=lambda why: (why == NOT_SELECTED, -counts[why], why))
+        return tuple(dict.fromkeys(code for why in ordered for code in CODES.get(why, ())))
+
+    @cached_property
+    def why_nobody(self) -> tuple[str, tuple[str, ...]]:
+        """Why none of the nodes may announce, in words and as codes; worked out once for all services that share them."""
+        return self.explain(frozenset(self.ineligible) or None) or "there is no node", self.causes()
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ElectionResult:
     """What the election gives for one service.
 
     verdict is announced, or why nobody announces: no-address, no-pool, no-advertisement, shared-with-selectors, no-endpoints,
     no-candidate or no-local-endpoint (the last with policy Local only). candidates are those after the policy was taken into
-    account; base are those before it. scores are the sums of weights of preferredNodeSelectors by node. doubt says why the
+    account; eligible are those before it. scores are the sums of weights of preferredNodeSelectors by node. doubt says why the
     elected node cannot be told although somebody announces the service.
     """
 
     service: Service
     verdict: str
-    winner: str | None = None
+    elected_node: str | None = None
     pool: Pool | None = None
     advertisements: tuple[Advertisement, ...] = ()
-    base: Candidates | None = None
+    eligible: Candidates | None = None
     candidates: frozenset[str] = frozenset()
     local_nodes: frozenset[str] = frozenset()
     scores: Scores = field(default_factory=dict)
@@ -138,8 +182,8 @@ class Outcome:
     @property
     def names(self) -> Sequence[str]:
         """Candidates in order of their names; sorted once for all services that have the same."""
-        if self.base is not None and self.candidates is self.base.nodes:
-            return self.base.ordered
+        if self.eligible is not None and self.candidates is self.eligible.nodes:
+            return self.eligible.ordered
         return sorted(self.candidates)
 
     @property
@@ -148,7 +192,7 @@ class Outcome:
         return self.service.ingress[0] if self.service.ingress else None
 
 
-class Elector:
+class Election:
     """The election for all services of one snapshot. What services share is worked out once."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -158,7 +202,7 @@ class Elector:
         self._candidates: dict[tuple[str, ...], Candidates] = {}
         self._pool_labels = LabelIndex((pool.name, pool.labels) for pool in snapshot.pools.values())
         self._scores: dict[tuple[str, ...], dict[str, int]] = {}
-        self._outcomes: dict[tuple[str, str], Outcome] = {}
+        self._outcomes: dict[tuple[str, str], ElectionResult] = {}
         # how many hashes were made, for those who must keep within a time
         self.hashes = 0
 
@@ -220,37 +264,37 @@ class Elector:
     # -- nodes ----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _unfit(self) -> dict[str, str]:
+    def _ineligible(self) -> dict[str, str]:
         """Nodes that may announce nothing at all, with the reason."""
         snapshot = self.snapshot
         speakers = snapshot.speakers
-        unfit: dict[str, str] = {}
+        ineligible: dict[str, str] = {}
         capabilities = snapshot.capabilities
         if capabilities.needs_memberlist and speakers.memberlist is False:
             return dict.fromkeys(snapshot.nodes, NO_MEMBERLIST)
         for name, node in snapshot.nodes.items():
             # Without memberlist every node counts as having a speaker, be it dead. Unknown pods count as living: what
-            # could not be looked at is not held against a node.
+            # could not be checked is not held against a node.
             if speakers.memberlist is not False and snapshot.has("pods"):
                 pod = speakers.by_node.get(name)
                 if pod is None:
-                    unfit[name] = NO_SPEAKER
+                    ineligible[name] = NO_SPEAKER
                     continue
-                if not pod.ready or pod.leaving:
-                    unfit[name] = SPEAKER_NOT_READY
+                if not pod.ready or pod.terminating:
+                    ineligible[name] = SPEAKER_NOT_READY
                     continue
             if capabilities.excludes_cordoned and node.unschedulable:
-                unfit[name] = CORDONED
+                ineligible[name] = CORDONED
             elif node.network_unavailable:
-                unfit[name] = NETWORK_UNAVAILABLE
+                ineligible[name] = NETWORK_UNAVAILABLE
             elif node.excluded and not speakers.ignore_exclude:
-                unfit[name] = EXCLUDED
-        return unfit
+                ineligible[name] = EXCLUDED
+        return ineligible
 
     @property
-    def unfit(self) -> Mapping[str, str]:
+    def ineligible(self) -> Mapping[str, str]:
         """Nodes that may announce nothing at all, whatever advertisement selects them, with the reason."""
-        return self._unfit
+        return self._ineligible
 
     def candidates(self, advertisements: tuple[Advertisement, ...]) -> Candidates:
         """Nodes that may announce by any of these advertisements, endpoints aside."""
@@ -258,11 +302,13 @@ class Elector:
         found = self._candidates.get(key)
         if found is None:
             selected: frozenset[str] = frozenset().union(*(self.nodes_of(one) for one in advertisements))
-            unfit = self._unfit
+            ineligible = self._ineligible
             # "not selected" is what its author meant, so it comes before anything else that holds.
             why = dict.fromkeys((name for name in self.snapshot.nodes if name not in selected), NOT_SELECTED)
-            why.update((name, unfit[name]) for name in unfit if name in selected)
-            found = self._candidates[key] = Candidates(frozenset(name for name in selected if name not in unfit), why)
+            why.update((name, ineligible[name]) for name in ineligible if name in selected)
+            found = self._candidates[key] = Candidates(
+                frozenset(name for name in selected if name not in ineligible), why
+            )
         return found
 
     def scores(self, advertisements: tuple[Advertisement, ...]) -> Scores:
@@ -298,8 +344,8 @@ class Elector:
 
     def without(self, advertisements: tuple[Advertisement, ...], reason: str) -> frozenset[str]:
         """Nodes that would be candidates if this reason held nowhere."""
-        base = self.candidates(advertisements)
-        return base.nodes | frozenset(name for name, why in base.why.items() if why == reason)
+        eligible = self.candidates(advertisements)
+        return eligible.nodes | frozenset(name for name, why in eligible.reasons.items() if why == reason)
 
     # -- services -------------------------------------------------------------------------------------------------
 
@@ -318,7 +364,7 @@ class Elector:
     def in_motion(self, service: Service) -> bool:
         """Whether another node, or nobody, announces it as soon as pods that are terminating now are gone."""
         if not any(
-            one.leaving and one.serving
+            one.terminating and one.serving
             for piece in self.snapshot.endpoints.get(service.key, ())
             for one in piece.endpoints
         ):
@@ -328,82 +374,82 @@ class Elector:
             one.node
             for piece in self.snapshot.endpoints.get(service.key, ())
             for one in piece.endpoints
-            if one.serving and not one.leaving
+            if one.serving and not one.terminating
         }
-        if found.verdict != "announced" or found.winner is None:
+        if found.verdict != "announced" or found.elected_node is None:
             return False
-        return not left or (service.local and found.winner not in left)
+        return not left or (service.local and found.elected_node not in left)
 
-    def outcome(self, service: Service) -> Outcome:
-        """Without the winner, which costs a hash for every candidate: see elect."""
+    def outcome(self, service: Service) -> ElectionResult:
+        """Without the elected node, which costs a hash for every candidate: see elect."""
         found = self._outcomes.get(service.key)
         if found is None:
             found = self._outcomes[service.key] = self._outcome(service)
         return found
 
-    def _outcome(self, service: Service) -> Outcome:
+    def _outcome(self, service: Service) -> ElectionResult:
         if not service.ingress:
-            return Outcome(service, "no-address")
+            return ElectionResult(service, "no-address")
         pool = self.snapshot.pool_of(service.ingress)
         if pool is None or service.odd_ingress:
-            return Outcome(service, "no-pool")
+            return ElectionResult(service, "no-pool")
         advertisements = self.advertisements_for(pool.name, service)
         if not advertisements:
-            return Outcome(service, "no-advertisement", pool=pool)
+            return ElectionResult(service, "no-advertisement", pool=pool)
         if (
             service.shares
             and self.snapshot.capabilities.refuses_shared_with_selectors
             and any(one.service_selectors for one in advertisements)
         ):
-            return Outcome(service, "shared-with-selectors", pool=pool, advertisements=advertisements)
-        base = self.candidates(advertisements)
+            return ElectionResult(service, "shared-with-selectors", pool=pool, advertisements=advertisements)
+        eligible = self.candidates(advertisements)
         if self.snapshot.has("endpointslices"):
             serving, local = self.serving_nodes(service)
         else:
-            serving, local = True, base.nodes
-        nodes = base.nodes & local if service.local else base.nodes
+            serving, local = True, eligible.nodes
+        nodes = eligible.nodes & local if service.local else eligible.nodes
         known: dict[str, Any] = {
             "pool": pool,
             "advertisements": advertisements,
-            "base": base,
+            "eligible": eligible,
             "candidates": nodes,
             "local_nodes": local,
             "scores": self.scores(advertisements),
             "doubt": self.doubt(advertisements),
         }
         if not serving:
-            return Outcome(service, "no-endpoints", **known)
-        if not base.nodes:
-            return Outcome(service, "no-candidate", **known)
+            return ElectionResult(service, "no-endpoints", **known)
+        if not eligible.nodes:
+            return ElectionResult(service, "no-candidate", **known)
         if not nodes:
-            return Outcome(service, "no-local-endpoint", **known)
-        return Outcome(service, "announced", **known)
+            return ElectionResult(service, "no-local-endpoint", **known)
+        return ElectionResult(service, "announced", **known)
 
-    def elect(self, service: Service) -> Outcome:
-        """With the winner."""
+    def elect(self, service: Service) -> ElectionResult:
+        """With the elected node."""
         found = self.outcome(service)
-        if found.verdict != "announced" or found.winner is not None or found.doubt:
+        if found.verdict != "announced" or found.elected_node is not None or found.doubt:
             return found
         if found.address is None:
             raise AssertionError("an election without reason against it has both")
         self.hashes += len(found.candidates)
-        winner = elected(found.candidates, format_address(found.address), found.scores)
-        found = self._outcomes[service.key] = replace(found, winner=winner)
+        elected_node = elected(found.candidates, format_address(found.address), found.scores)
+        found = self._outcomes[service.key] = replace(found, elected_node=elected_node)
         return found
 
 
 def predictions(snapshot: Snapshot) -> dict[tuple[str, str], str | None]:
     """Of every service of MetalLB's the node that announces it; None where nobody does."""
-    elector = Elector(snapshot)
-    return {service.key: elector.elect(service).winner for service in snapshot.balanced}
+    election = Election(snapshot)
+    return {service.key: election.elect(service).elected_node for service in snapshot.load_balancer_services}
 
 
 def expected(snapshot: Snapshot) -> dict[str, str]:
     """Address to announcing node, for what is announced: what l2_probe takes as its option expected."""
-    elector = Elector(snapshot)
+    election = Election(snapshot)
     found: dict[str, str] = {}
-    for service in snapshot.balanced:
-        winner = elector.elect(service).winner
-        if winner is not None:
-            found.update((format_address(address), winner) for address in service.ingress)
+    for service in snapshot.load_balancer_services:
+        elected_node = election.elect(service).elected_node
+        if elected_node is not None:
+            found.update((format_address(address), elected_node) for address in service.ingress)
     return found

@@ -35,6 +35,6 @@ KINDS: dict[str, str] = {
 }
 PLURALS = {kind: plural for plural, kind in KINDS.items()}
 # What a person writes and applies; everything else comes out of the cluster.
-WRITTEN = ("ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "services")
+USER_KINDS = ("ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "services")
 # Kinds of other projects: a cluster that does not serve them has none of them.
 FOREIGN = frozenset(["servicecidrs", "ciliumloadbalancerippools", "applications"])

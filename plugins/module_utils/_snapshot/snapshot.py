@@ -20,7 +20,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses imp
     is_buggy,
     parse_span,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import FileFault, Plan
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import FileFault, SyncOrder
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.nodes import Node
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import (
     Advertisement,
@@ -45,6 +45,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.workloads imp
     Workload,
     component_of,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.owners import Owners
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.capabilities import Capabilities
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import DEFAULT_NAMESPACE, KINDS, PLURALS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import _picked
@@ -83,7 +84,7 @@ class Speakers:
 class Snapshot:
     """One cluster at one moment. Equal input gives equal records; nothing here changes.
 
-    objects maps plural kinds to raw objects; missing maps kinds that could not be looked at to the reason. namespace is
+    objects maps plural kinds to raw objects; missing maps kinds that could not be checked to the reason. namespace is
     MetalLB's. taken is seconds since 1970. settings are what Helm values on disk say (see _manifests). planned are services that
     were laid over a cluster which does not have them yet: no controller has seen them. plan is the order in which Argo CD or Flux
     apply what was written. faults are those of the files themselves.
@@ -96,7 +97,7 @@ class Snapshot:
     sources: Mapping[tuple[str, str, str], Source] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     planned: frozenset[Key] = frozenset()
-    plan: Plan = field(default_factory=Plan)
+    plan: SyncOrder = field(default_factory=SyncOrder)
     faults: tuple[FileFault, ...] = ()
 
     # -- making ---------------------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ class Snapshot:
         namespace: str | None = None,
         taken: float | None = None,
     ) -> Snapshot:
-        """A kind that is neither in objects nor in missing counts as missing: it was not looked at."""
+        """A kind that is neither in objects nor in missing counts as missing: it was not read."""
         reasons = dict(missing or {})
         known = {plural: list(objects[plural]) for plural in KINDS if plural in objects and plural not in reasons}
         for plural in KINDS:
@@ -128,7 +129,7 @@ class Snapshot:
         sources: Mapping[tuple[str, str, str], Source] | None = None,
         settings: Mapping[str, Any] | None = None,
         replace_kinds: Iterable[str] = (),
-        plan: Plan | None = None,
+        plan: SyncOrder | None = None,
     ) -> Snapshot:
         """The same cluster as if these objects were applied to it: one of the same kind, namespace and name is replaced.
 
@@ -181,7 +182,7 @@ class Snapshot:
         return all(plural in self.objects for plural in plurals)
 
     def why_missing(self, *plurals: str) -> str:
-        """Why the first of these kinds could not be looked at; "" when all were."""
+        """Why the first of these kinds could not be checked; "" when all were."""
         for plural in plurals:
             if plural not in self.objects:
                 return f"{plural}: {self.missing.get(plural) or 'not gathered'}"
@@ -346,12 +347,12 @@ class Snapshot:
         for pod in self.pods_of("speaker"):
             there = by_node.get(pod.node)
             # A rolling update has two for a moment; the one that works counts.
-            if there is None or (pod.ready and not pod.leaving) > (there.ready and not there.leaving):
+            if there is None or (pod.ready and not pod.terminating) > (there.ready and not there.terminating):
                 by_node[pod.node] = pod
         running = [
             container
             for pod in by_node.values()
-            if pod.ready and not pod.leaving
+            if pod.ready and not pod.terminating
             for container in [pod.container("speaker")]
             if container is not None
         ]
@@ -363,7 +364,7 @@ class Snapshot:
         if "ignore_exclude_lb" in self.settings:
             ignore = bool(self.settings["ignore_exclude_lb"])
         elif said:
-            # Every speaker decides by its own setting; one that heeds the label is enough to make trouble.
+            # Every speaker decides by its own setting; one that honors the label is enough to make trouble.
             ignore = all(said)
         elif template is not None:
             ignore = _ignores_exclude(template)
@@ -382,7 +383,12 @@ class Snapshot:
         return service.type == "LoadBalancer" and service.load_balancer_class == self.speakers.lb_class
 
     @cached_property
-    def balanced(self) -> list[Service]:
+    def owners(self) -> Owners:
+        """Who owns which object, from evidence in the objects."""
+        return Owners(self.objects, KINDS)
+
+    @cached_property
+    def load_balancer_services(self) -> list[Service]:
         """Services that are MetalLB's, in order of their names."""
         return sorted((one for one in self.services.values() if self.serves(one)), key=lambda one: one.key)
 
@@ -426,10 +432,10 @@ class Snapshot:
         return found
 
     @cached_property
-    def holders(self) -> dict[Address, list[Service]]:
+    def services_by_address(self) -> dict[Address, list[Service]]:
         """Services by address that they have, MetalLB's only."""
         found: dict[Address, list[Service]] = {}
-        for service in self.balanced:
+        for service in self.load_balancer_services:
             for address in service.ingress:
                 found.setdefault(address, []).append(service)
         return found
@@ -438,7 +444,7 @@ class Snapshot:
     def used(self) -> dict[str, set[Address]]:
         """Addresses in use by pool name."""
         found: dict[str, set[Address]] = {name: set() for name in self.pools}
-        for address in self.holders:
+        for address in self.services_by_address:
             for _span, pool in self.pool_index.holding(address):
                 found[pool.name].add(address)
                 break
@@ -468,12 +474,12 @@ class Snapshot:
 NOT_WRITTEN = "only manifests or variables were given, no cluster"
 
 
-def written(
+def from_manifests(
     objects: Iterable[Object],
     sources: Mapping[tuple[str, str, str], Source] | None = None,
     settings: Mapping[str, Any] | None = None,
     namespace: str = DEFAULT_NAMESPACE,
-    plan: Plan | None = None,
+    plan: SyncOrder | None = None,
     faults: tuple[FileFault, ...] = (),
 ) -> Snapshot:
     """A snapshot of what a person wrote and nothing else."""

@@ -102,7 +102,9 @@ def template_patches(key: str, where: t.Iterable[str] = (MACHINE,)) -> list[Docu
     return [{"name": name, "inline": document} for _weight, name, document in _numbered(key, where)]
 
 
-def written(form: str, key: str, cluster: str = "", machine_set: str = "", versions: t.Iterable[str] = ()) -> list[str]:
+def render_patches(
+    form: str, key: str, cluster: str = "", machine_set: str = "", versions: t.Iterable[str] = ()
+) -> list[str]:
     """The patches as texts of JSON for a person: "talos" (files), "omni" (resources), "omni-template" (one list).
 
     Two for each place that the versions know. Raises ValueError for another form, and for "omni" without a cluster.

@@ -41,7 +41,7 @@ class Touch(t.NamedTuple):
     effect: str
 
 
-class Plan(t.NamedTuple):
+class OmniPlan(t.NamedTuple):
     """What is to be done: "none", "apply", "template" or "blocked", why, and the ConfigPatches of it."""
 
     action: str
@@ -135,7 +135,7 @@ def _same(there: Object, ours: Object) -> bool:
         return False
 
 
-def plan(cluster: Object, config_patches: t.Iterable[Object], key: str, machine_set: str) -> Plan:
+def plan(cluster: Object, config_patches: t.Iterable[Object], key: str, machine_set: str) -> OmniPlan:
     """What this cluster's machine set needs so that the label goes for good."""
     name = str(metadata(cluster).get("id") or "")
     every = list(config_patches)
@@ -149,14 +149,16 @@ def plan(cluster: Object, config_patches: t.Iterable[Object], key: str, machine_
     complete = all(one["metadata"]["id"] in there and _same(there[one["metadata"]["id"]], one) for one in ours)
     some = any(one in there for one in ids)
     if not some and whole and whole[-1].effect == "delete" and not any(one.effect != "delete" for one in single):
-        return Plan("none", f"ConfigPatch {whole[-1].id} deletes the label already", [])
+        return OmniPlan("none", f"ConfigPatch {whole[-1].id} deletes the label already", [])
     if behind:
-        return Plan("blocked", _obstacles(behind), ours)
+        return OmniPlan("blocked", _obstacles(behind), ours)
     if complete:
-        return Plan("none", f"the ConfigPatches {', '.join(ids)} are in place", [])
+        return OmniPlan("none", f"the ConfigPatches {', '.join(ids)} are in place", [])
     if managed_by_template(cluster):
-        return Plan("template", "a cluster template manages the cluster: its next sync deletes what is not in it", ours)
-    return Plan("apply", "", ours)
+        return OmniPlan(
+            "template", "a cluster template manages the cluster: its next sync deletes what is not in it", ours
+        )
+    return OmniPlan("apply", "", ours)
 
 
 def _obstacles(behind: t.Iterable[Touch]) -> str:

@@ -11,7 +11,7 @@ class WireError(Exception):
     """A probe cannot be done.
 
     :ivar reason: a stable word for programs (``permission``, ``interface``, ``targets``, ``source``, ``platform`` …)
-    :ivar str: one or two sentences for people: what, where, why, and the command or option that mends it
+    :ivar str: one or two sentences for people: what, where, why, and the command or option that fixes it
     """
 
     def __init__(self, reason: str, message: str) -> None:

@@ -217,9 +217,9 @@ def _unusable(table: Table, interface: Interface) -> str:
             "nodes' segment."
         )
     if interface.flags & _netlink.IFF_NOARP:
-        return f"interface {name} has ARP switched off (flag NOARP); mend it with: ip link set dev {name} arp on"
+        return f"interface {name} has ARP switched off (flag NOARP); fix it with: ip link set dev {name} arp on"
     if not interface.up:
-        return f"interface {name} is down, so nothing can be asked on it; mend it with: ip link set dev {name} up"
+        return f"interface {name} is down, so nothing can be asked on it; fix it with: ip link set dev {name} up"
     if not interface.carrier:
         return (
             f"interface {name} has no carrier (cable, switch port, or the virtual peer is down), so nothing can be "
@@ -258,7 +258,7 @@ class Chooser:
                 choice.on_link,
                 "no-link-local",
                 f"{text} cannot be asked for: interface {name} has no usable IPv6 link-local address, and MetalLB "
-                f"answers only to one that is not ::. Mend it with: sysctl -w net.ipv6.conf.{name}.disable_ipv6=0",
+                f"answers only to one that is not ::. Fix it with: sysctl -w net.ipv6.conf.{name}.disable_ipv6=0",
             )
         return choice
 

@@ -30,7 +30,7 @@ def to_address(text: str) -> bytes | None:
             packed = socket.inet_pton(socket.AF_INET6, text)
         except (OSError, ValueError):
             return None
-        # An IPv4 address in IPv6 clothes (RFC 4291 2.5.5.2) is asked for by ARP.
+        # An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) is asked for by ARP.
         if packed[:12] == b"\x00" * 10 + b"\xff\xff":
             return packed[12:]
         return packed

@@ -5,7 +5,7 @@
 """What the user asked for, as addresses.
 
 Accepted, each alone or in a list: an address, a range ``a-b``, a prefix ``a/n`` (all as MetalLB's pools write them), a
-dict with ``address`` or ``addresses`` (and ``name``, ``node``), a pool or service as ``l2_info`` returns it (``predicted`` is the node
+dict with ``address`` or ``addresses`` (and ``name``, ``node``), a pool or service as ``l2_info`` returns it (``elected`` is the node
 then), or a Kubernetes object: an IPAddressPool (``spec.addresses``), a Service (``status.loadBalancer.ingress``), a Node
 (``status.addresses``).
 """
@@ -129,7 +129,7 @@ def parse_targets(raw: object, limit: int, exclude: object = None, allow_none: b
     total = 0
     for entry in entries:
         if isinstance(entry, dict):
-            texts, name, node = _texts(entry), _label(entry), entry.get("node") or entry.get("predicted")
+            texts, name, node = _texts(entry), _label(entry), entry.get("node") or entry.get("elected")
         elif isinstance(entry, (str, bytes)):
             texts = [part for part in str(entry).replace(",", " ").replace(" - ", "-").split() if part]
             name, node = "", None

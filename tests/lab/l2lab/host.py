@@ -159,7 +159,7 @@ def check_forwarding() -> None:
         if policy == ["-P FORWARD DROP"] and called == "1":
             raise LabError(
                 "The iptables FORWARD policy is DROP (a Docker daemon was started here?) and bridged traffic passes it: pods "
-                "would not reach each other. Mend: iptables -P FORWARD ACCEPT, or stop that daemon and run it."
+                "would not reach each other. Fix: iptables -P FORWARD ACCEPT, or stop that daemon and run it."
             )
 
 

@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 
 class LabError(Exception):
-    """Something the person can mend: the message says what, where, why and how."""
+    """Something the person can fix: the message says what, where, why and how."""
 
 
 def say(text: str) -> None:

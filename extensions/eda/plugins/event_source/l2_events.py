@@ -150,7 +150,7 @@ GATHER_SECONDS = 0.3
 
 LIST_SECONDS = 30.0
 PAGE = 500
-# A watch is ended and resumed this often, so that a server that vanished without a word is noticed.
+# A watch is ended and resumed this often, so that a server that vanished silently is noticed.
 WATCH_SECONDS = 60
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
@@ -398,16 +398,16 @@ class Tracker:
             else ""
         )
         if node.owned_by_talos:
-            cure = (
+            fix = (
                 "Talos owns it. Lasting: take it out of the machine configuration (machine.nodeLabels, or KubeNodeConfig from "
                 'Talos 1.14 on; first set it to "", then $patch: delete, as two patches in one call; role l2ops.metallb.nodes)'
                 f"{ignore}. See finding MLB202."
             )
         else:
-            cure = f"Find out what {who} is and why it sets the label{ignore}."
+            fix = f"Find out what {who} is and why it sets the label{ignore}."
         return (
             f"The label {self.label} was removed from {name} {contest.returns} times, and {who} put it back each time. "
-            f"It is not removed any more. {cure}"
+            f"It is not removed any more. {fix}"
         )
 
     # announcers
@@ -566,7 +566,7 @@ def _seen(obj: Object) -> Seen:
 
 
 class SourceError(Exception):
-    """What is wrong with the arguments or the rights, and what mends it. ansible-rulebook prints it and ends."""
+    """What is wrong with the arguments or the rights, and what fixes it. ansible-rulebook prints it and ends."""
 
 
 class Gone(Exception):

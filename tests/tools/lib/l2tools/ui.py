@@ -23,7 +23,7 @@ _running: set[int] = set()
 
 
 class ToolError(Exception):
-    """Something the person can mend: the message says what, where, why and how."""
+    """Something the person can fix: the message says what, where, why and how."""
 
 
 def say(text: str) -> None:

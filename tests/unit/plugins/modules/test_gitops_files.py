@@ -32,7 +32,7 @@ RENDERED = {
 }
 
 
-def wishes(**more):
+def request(**more):
     apps = [
         {"name": "web", "namespace": "web", "path": "apps/web"},
         {
@@ -73,13 +73,13 @@ def golden(style):
 def repo(tmp_path):
     """A repository as it is after a first run."""
     path = tmp_path / "repo"
-    assert run(gitops_files, **wishes(path=str(path)))["changed"]
+    assert run(gitops_files, **request(path=str(path)))["changed"]
     return path
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_files_are_these_byte_for_byte(style, tmp_path):
-    result = run(gitops_files, **wishes(path=str(tmp_path / "repo"), style=style))
+    result = run(gitops_files, **request(path=str(tmp_path / "repo"), style=style))
     assert not result["failed"], result
     found = tree(tmp_path / "repo")
     if os.environ.get("L2OPS_GOLDEN") == "write":
@@ -92,9 +92,9 @@ def test_files_are_these_byte_for_byte(style, tmp_path):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_second_run_changes_nothing_and_the_order_of_keys_does_not_matter(style, tmp_path):
-    first = run(gitops_files, **wishes(path=str(tmp_path), style=style))
+    first = run(gitops_files, **request(path=str(tmp_path), style=style))
     again = run(
-        gitops_files, **wishes(path=str(tmp_path), style=style, chart_values=dict(reversed(list(VALUES.items()))))
+        gitops_files, **request(path=str(tmp_path), style=style, chart_values=dict(reversed(list(VALUES.items()))))
     )
     assert first["changed"] and not again["changed"]
     assert again["written"] == [] and again["diff"] == []
@@ -104,7 +104,7 @@ def test_the_second_run_changes_nothing_and_the_order_of_keys_does_not_matter(st
 @pytest.mark.parametrize("style", STYLES)
 def test_nothing_is_wrong_with_what_it_writes(style, tmp_path):
     """By the module's own judgement, and by l2_validate over the repository."""
-    given = wishes(path=str(tmp_path), style=style)
+    given = request(path=str(tmp_path), style=style)
     result = run(gitops_files, **given)
     assert result["findings"] == []
     assert run(l2_validate, manifests=[str(tmp_path)])["findings"] == []
@@ -144,14 +144,14 @@ def test_waves_are_the_source_documents():
 
 def test_without_a_path_nothing_is_written_and_all_is_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = run(gitops_files, **wishes())
+    result = run(gitops_files, **request())
     assert not result["changed"] and result["written"] == []
     assert {one["path"]: one["content"] for one in result["files"]} == golden("argocd")
     assert tree(tmp_path) == {}
 
 
 def test_check_mode_writes_nothing_and_tells_the_difference(tmp_path):
-    result = run(gitops_files, check=True, **wishes(path=str(tmp_path)))
+    result = run(gitops_files, check=True, **request(path=str(tmp_path)))
     assert result["changed"] and POOL in result["written"]
     assert tree(tmp_path) == {}
     told = {one["after_header"]: one for one in result["diff"]}
@@ -168,7 +168,7 @@ def test_what_was_changed_by_hand_is_not_overwritten_and_nothing_else_is_written
     before = tree(repo)
     result = run(
         gitops_files,
-        **wishes(path=str(repo), pools=[{"name": "main-pool", "addresses": ["192.168.7.203-192.168.7.250"]}]),
+        **request(path=str(repo), pools=[{"name": "main-pool", "addresses": ["192.168.7.203-192.168.7.250"]}]),
     )
     assert result["failed"] and result["failure_kind"] == "execution"
     assert f"{POOL}: it was changed by hand since it was written" in result["msg"]
@@ -179,9 +179,9 @@ def test_what_was_changed_by_hand_is_not_overwritten_and_nothing_else_is_written
 def test_a_file_of_somebody_elses_is_not_overwritten_unless_forced(tmp_path):
     (tmp_path / POOL).parent.mkdir(parents=True)
     (tmp_path / POOL).write_text("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: mine\n", encoding="utf-8")
-    result = run(gitops_files, **wishes(path=str(tmp_path)))
+    result = run(gitops_files, **request(path=str(tmp_path)))
     assert result["failed"] and f"{POOL}: it was not written by this playbook" in result["msg"]
-    forced = run(gitops_files, **wishes(path=str(tmp_path), force=True))
+    forced = run(gitops_files, **request(path=str(tmp_path), force=True))
     assert not forced["failed"] and forced["changed"]
     assert tree(tmp_path) == golden("argocd")
 
@@ -189,7 +189,7 @@ def test_a_file_of_somebody_elses_is_not_overwritten_unless_forced(tmp_path):
 def test_the_same_objects_without_the_header_are_taken_over(repo):
     text = (repo / POOL).read_text(encoding="utf-8")
     (repo / POOL).write_text(text.partition("---\n")[2], encoding="utf-8")
-    result = run(gitops_files, **wishes(path=str(repo)))
+    result = run(gitops_files, **request(path=str(repo)))
     assert result["written"] == [POOL]
     assert (repo / POOL).read_text(encoding="utf-8") == text
 
@@ -197,11 +197,11 @@ def test_the_same_objects_without_the_header_are_taken_over(repo):
 def test_line_ends_of_git_on_windows_are_no_change(repo):
     for one in repo.rglob("*.yaml"):
         one.write_bytes(one.read_bytes().replace(b"\n", b"\r\n"))
-    assert not run(gitops_files, **wishes(path=str(repo)))["changed"]
+    assert not run(gitops_files, **request(path=str(repo)))["changed"]
 
 
 def test_what_is_no_longer_wanted_is_named_and_removed_only_when_asked(repo):
-    less = wishes(path=str(repo), traefik=None, apps=[])
+    less = request(path=str(repo), traefik=None, apps=[])
     (repo / "infrastructure" / "metallb" / "config" / "mine.yaml").write_text(
         "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: mine\n", encoding="utf-8"
     )
@@ -216,18 +216,19 @@ def test_what_is_no_longer_wanted_is_named_and_removed_only_when_asked(repo):
 
 
 def test_an_error_keeps_all_of_it_from_being_written(tmp_path):
-    result = run(gitops_files, **wishes(path=str(tmp_path), pools=[{"name": "p", "addresses": ["10.0.0.0/33"]}]))
+    result = run(gitops_files, **request(path=str(tmp_path), pools=[{"name": "p", "addresses": ["10.0.0.0/33"]}]))
     assert result["failed"] and result["failure_kind"] == "findings"
     assert result["msg"].startswith("Nothing was written. ") and "10.0.0.0/33" in result["msg"]
     assert tree(tmp_path) == {}
     anyway = run(
-        gitops_files, **wishes(path=str(tmp_path), pools=[{"name": "p", "addresses": ["10.0.0.0/33"]}], fail_on="never")
+        gitops_files,
+        **request(path=str(tmp_path), pools=[{"name": "p", "addresses": ["10.0.0.0/33"]}], fail_on="never"),
     )
     assert anyway["changed"] and [one["code"] for one in anyway["findings"] if one["severity"] == "error"]
 
 
 def test_the_gateway_in_the_pool_is_an_error(tmp_path):
-    result = run(gitops_files, **wishes(path=str(tmp_path), gateway=["192.168.7.201"]))
+    result = run(gitops_files, **request(path=str(tmp_path), gateway=["192.168.7.201"]))
     assert result["failed"] and "MLB302" in result["msg"]
 
 
@@ -239,7 +240,7 @@ def test_what_else_is_in_the_repository_is_judged_with_it(tmp_path):
         "spec: {addresses: [192.168.7.240-192.168.7.254]}\n",
         encoding="utf-8",
     )
-    result = run(gitops_files, **wishes(path=str(tmp_path)))
+    result = run(gitops_files, **request(path=str(tmp_path)))
     assert result["failed"] and "192.168.7.240" in result["msg"]
     assert tree(tmp_path).keys() == {"infrastructure/other-pool.yaml"}
 
@@ -247,7 +248,7 @@ def test_what_else_is_in_the_repository_is_judged_with_it(tmp_path):
 def test_another_clusters_folder_is_not(tmp_path):
     """A fleet's clusters have pools of the same names."""
     for cluster in ("home", "work"):
-        result = run(gitops_files, **wishes(path=str(tmp_path), folder=f"clusters/{cluster}/infrastructure", apps=[]))
+        result = run(gitops_files, **request(path=str(tmp_path), folder=f"clusters/{cluster}/infrastructure", apps=[]))
         assert not result["failed"], result["msg"]
         assert result["findings"] == []
 
@@ -268,7 +269,7 @@ def test_another_clusters_folder_is_not(tmp_path):
     ],
 )
 def test_what_cannot_be_is_refused_by_name(more, says, tmp_path):
-    result = run(gitops_files, **wishes(path=str(tmp_path), **more))
+    result = run(gitops_files, **request(path=str(tmp_path), **more))
     assert result["failed"] and says in result["msg"]
     assert tree(tmp_path) == {}
 
@@ -280,13 +281,13 @@ def test_a_link_out_of_the_repository_is_not_followed(tmp_path):
     repo = tmp_path / "repo"
     repo.mkdir()
     (repo / "infrastructure").symlink_to(outside)
-    result = run(gitops_files, **wishes(path=str(repo), force=True))
+    result = run(gitops_files, **request(path=str(repo), force=True))
     assert result["failed"] and "leads out of" in result["msg"]
 
 
 def test_a_path_that_is_a_file_is_said(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    assert "is no folder" in run(gitops_files, **wishes(path=str(tmp_path / "file")))["msg"]
+    assert "is no folder" in run(gitops_files, **request(path=str(tmp_path / "file")))["msg"]
 
 
 def test_role_gitops_installs_with_the_values_of_role_install(root):

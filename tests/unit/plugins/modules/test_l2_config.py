@@ -195,7 +195,7 @@ def test_addresses_move_between_pools(api):
     )
     moved = [{"name": "b", "addresses": ["10.0.0.11-10.0.0.30"]}, {"name": "a", "addresses": ["10.0.0.0-10.0.0.10"]}]
     rehearsal = call(api, pools=moved, check=True)
-    assert not rehearsal["failed"] and rehearsal["not_rehearsed"] == ["IPAddressPool b"]
+    assert not rehearsal["failed"] and rehearsal["not_dry_run"] == ["IPAddressPool b"]
     result = call(api, pools=moved)
     assert result["applied"] == ["update IPAddressPool a", "update IPAddressPool b"]
     swapped = [{"name": "a", "addresses": ["10.0.0.11-10.0.0.30"]}, {"name": "b", "addresses": ["10.0.0.0-10.0.0.10"]}]
@@ -227,13 +227,13 @@ def test_live_addresses_are_guarded(api):
         result = call(api, pools=smaller, check=check)
         assert result["failed"] and result["failure_kind"] == "findings" and not result["changed"]
         assert "default/web has 192.168.7.205 from main-pool" in result["msg"] and "force: true" in result["msg"]
-        assert result["endangered_services"] == [
+        assert result["services_losing_address"] == [
             {"namespace": "default", "name": "web", "address": "192.168.7.205", "pool": "main-pool", "moves_to": ""}
         ]
     assert call(api, pools=[], prune=True)["failed"]
     assert spec(api, "ipaddresspools", "main-pool")["addresses"] == POOL["addresses"]
     forced = call(api, pools=smaller, force=True)
-    assert forced["changed"] and [one["name"] for one in forced["endangered_services"]] == ["web"]
+    assert forced["changed"] and [one["name"] for one in forced["services_losing_address"]] == ["web"]
 
 
 def test_a_guard_that_cannot_see_says_so(api):
@@ -351,7 +351,7 @@ def test_what_was_done_before_a_failure_is_told(api):
 def test_before_metallb_is_installed(api):
     api.absent |= {"ipaddresspools", "l2advertisements"}
     result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT], check=True)
-    assert not result["failed"] and result["changed"] and len(result["not_rehearsed"]) == 2
+    assert not result["failed"] and result["changed"] and len(result["not_dry_run"]) == 2
     result = call(api, pools=[POOL])
     assert result["failed"] and "CRD" in result["msg"]
 

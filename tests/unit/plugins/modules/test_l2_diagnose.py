@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""l2_diagnose: one sentence of cause and remedy, the chain, the nodes; and what each signature on the wire means."""
+"""l2_diagnose: one sentence of cause and fix, the chain, the nodes; and what each signature on the wire means."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def every_node_labelled(world):
     world.get("nodes", "worker-1")["metadata"]["labels"][EXCLUDE] = ""
 
 
-# -- cause and remedy -------------------------------------------------------------------------------------------------
+# -- cause and fix -------------------------------------------------------------------------------------------------
 
 
 def test_healthy(diagnose):
@@ -84,7 +84,7 @@ def test_healthy(diagnose):
         "port": "",
         "interfaces": "",
     }
-    assert one["predicted"] == "cp-2" and one["reported"] == ["cp-2"] and one["state"] == "ok"
+    assert one["elected"] == "cp-2" and one["reported"] == ["cp-2"] and one["state"] == "ok"
     assert (one["candidates"][0]["node"], one["candidates"][0]["rank"]) == ("cp-2", 1)
     assert {row["node"] for row in one["candidates"]} == set(ALL)
 
@@ -97,8 +97,8 @@ def test_the_sentence_comes_first(diagnose):
     assert result["msg"].startswith(result["sentences"][0])
     one = of(result)
     assert "exclude label" in one["cause"] and "MLB201" in one["cause"]
-    assert one["cause"].count(".") >= 1 and "ignoreExcludeLB" in one["remedy"]
-    assert one["sentence"] == f"default/my-nginx: {one['cause']} {one['remedy']}"
+    assert one["cause"].count(".") >= 1 and "ignoreExcludeLB" in one["fix"]
+    assert one["sentence"] == f"default/my-nginx: {one['cause']} {one['fix']}"
     assert {row["reason"] for row in one["candidates"]} == {"exclude-label"}
     assert one["candidate_counts"]["exclude-label"] == 4
 
@@ -165,7 +165,7 @@ def test_where_the_chain_breaks(diagnose, case):
     broken = [step for step in one["steps"] if step["result"] == "failed"]
     assert broken[0]["step"] == case.step, one["steps"]
     assert case.code in broken[0]["codes"] and case.words in one["cause"], (broken[0], one["cause"])
-    assert one["remedy"].endswith(".") or one["remedy"].endswith("`")
+    assert one["fix"].endswith(".") or one["fix"].endswith("`")
     before = STEPS.index(case.step)
     assert all(step["result"] in ("passed", "warning") for step in one["steps"][:before])
     assert all(step["result"] != "passed" for step in one["steps"][before + 1 : STEPS.index("wire")])
@@ -247,7 +247,7 @@ def test_service_of_another_type_or_class(diagnose):
     world.add_service("default/cloud", loadBalancerClass="example.com/cloud")
     result = diagnose(world, services=["default/inside", "default/cloud"])
     inside, cloud = of(result, "default/inside"), of(result, "default/cloud")
-    assert inside["state"] == "broken" and "ClusterIP" in inside["cause"] and "LoadBalancer" in inside["remedy"]
+    assert inside["state"] == "broken" and "ClusterIP" in inside["cause"] and "LoadBalancer" in inside["fix"]
     assert cloud["state"] == "unknown" and "example.com/cloud" in cloud["cause"]
     assert chain(cloud)["type"] == "skipped" and chain(cloud)["pool"] == "skipped"
 
@@ -300,7 +300,7 @@ def test_a_stale_status_is_no_fault_of_the_service(diagnose):
     one = of(result)
     assert not result["failed"] and one["state"] == "warning"
     assert chain(one)["wire"] == "passed" and one["answering"] == ["cp-2"]
-    assert "stale" in one["cause"] and "delete servicel2status" in one["remedy"]
+    assert "stale" in one["cause"] and "delete servicel2status" in one["fix"]
 
 
 def test_silence_on_the_wire_is_the_cause_where_the_api_sees_none(diagnose):
@@ -497,11 +497,11 @@ def test_ipv6_alone_is_silent_where_multicast_is_lost(diagnose):
 
 
 def test_every_port_refuses(diagnose):
-    """kube-proxy has lost its rules: everything is refused at once, and one command mends it."""
+    """kube-proxy has lost its rules: everything is refused at once, and one command fixes it."""
     seen = wire(answer(NGINX, "cp-2"), answer(TRAEFIK, "cp-2"))
     asked = ports(("default/my-nginx", NGINX, 80, "refused"), ("traefik/traefik", TRAEFIK, 443, "refused"))
     one = of(diagnose(wire=seen, ports=asked))
-    assert "rollout restart daemonset kube-proxy" in one["remedy"]
+    assert "rollout restart daemonset kube-proxy" in one["fix"]
 
 
 def test_mac_of_another_cluster_beside_the_node(diagnose):

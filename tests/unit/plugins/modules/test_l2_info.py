@@ -27,7 +27,7 @@ def by_name(found, name):
 
 def test_healthy():
     result = info()
-    assert not result["failed"] and not result["changed"] and result["settled"] and result["not_looked_at"] == {}
+    assert not result["failed"] and not result["changed"] and result["settled"] and result["skipped_kinds"] == {}
     assert result["metallb"] == {
         "method": "helm",
         "namespace": HOME,
@@ -67,7 +67,7 @@ def test_healthy():
     advertisement = by_name(result["advertisements"], "l2-adv")
     assert advertisement["reached_pools"] == ["main-pool"] and advertisement["selected_nodes"] == 4
     service = by_name(result["services"], "default/my-nginx")
-    assert service["predicted"] == service["reported"] == "cp-2" and service["cause"] == ""
+    assert service["elected"] == service["reported"] == "cp-2" and service["cause"] == ""
     assert service["candidates"][0] == "cp-2" and service["candidate_count"] == 4
     assert service["reasons"].keys() == {"cp-1", "cp-3", "worker-1"}
     assert result["expected"] == {"192.168.7.201": "cp-2", "192.168.7.203": "cp-2"}
@@ -127,7 +127,7 @@ def local_elsewhere():
 def test_why_nobody_announces(make, code):
     result = info(make())
     service = by_name(result["services"], "default/my-nginx")
-    assert service["predicted"] == "" and service["cause"].startswith(f"{code}: ")
+    assert service["elected"] == "" and service["cause"].startswith(f"{code}: ")
     assert "192.168.7.201" not in result["expected"]
 
 
@@ -218,13 +218,13 @@ def test_what_may_not_be_read_is_named():
     assert "pods could not be read" in failed["msg"] and failed["services"], "all data is returned all the same"
     result = info(world, unknown="report")
     assert not result["failed"] and not result["settled"]
-    assert {"pods", "servicel2statuses"} <= result["not_looked_at"].keys()
+    assert {"pods", "servicel2statuses"} <= result["skipped_kinds"].keys()
     assert by_name(result["nodes"], "cp-1")["speaker"] is None, "not known is not no"
-    assert by_name(result["services"], "default/my-nginx")["predicted"] == "cp-2"
+    assert by_name(result["services"], "default/my-nginx")["elected"] == "cp-2"
 
 
 def test_most_nodes():
-    result = info(most_nodes=2)
+    result = info(max_nodes=2)
     service = by_name(result["services"], "default/my-nginx")
     assert len(service["candidates"]) == 2 and service["candidate_count"] == 4
 

@@ -142,12 +142,12 @@ def test_it_goes_on_as_soon_as_they_are_ready(api):
 
     api.answer = answer
 
-    def mend():
+    def fix():
         first_look.wait(10)
         api.write("deployments", "controller", lambda obj: obj["status"].update(readyReplicas=1), NAMESPACE)
         api.write("daemonsets", "speaker", lambda obj: obj["status"].update(numberReady=2), NAMESPACE)
 
-    threading.Thread(target=mend, daemon=True).start()
+    threading.Thread(target=fix, daemon=True).start()
     assert call(api, timeout=30)["ready"]
 
 

@@ -18,10 +18,10 @@ from ansible_collections.l2ops.metallb.tests.unit.served import now, served
 from ansible_collections.l2ops.metallb.tests.unit.world import HOME, World, metadata
 
 # What every judging module returns, however it ends.
-ALIKE = {"findings", "checks", "summary", "verdict", "worst", "not_looked_at", "changed", "msg"}
+ALIKE = {"findings", "checks", "summary", "verdict", "worst", "skipped_kinds", "changed", "msg"}
 
 
-def judge(world=None, **arguments):
+def validate(world=None, **arguments):
     """The module's result for this cluster, looked at once."""
     with served(world or World()) as (_api, connection):
         return run(l2_validate, **{"settle": 0, **connection, **arguments})
@@ -46,7 +46,7 @@ def codes(result):
 
 
 def refused(result, *words):
-    """It could not look, says so in one sentence with these words, and returns no verdict."""
+    """It could read nothing, says so in one sentence with these words, and returns no verdict."""
     assert result["failed"] and result["failure_kind"] == "execution"
     assert "findings" not in result
     for word in words:
@@ -78,7 +78,7 @@ POOL = """
 
 
 def test_healthy():
-    result = judge(gateway=["192.168.7.1"])
+    result = validate(gateway=["192.168.7.1"])
     assert not result["failed"] and result["findings"] == [] and result["worst"] == "none"
     assert "failure_kind" not in result and not result["changed"]
     assert result.keys() >= ALIKE
@@ -96,7 +96,7 @@ def broken():
 
 
 def test_findings_fail_it_and_everything_is_returned():
-    result = judge(broken())
+    result = validate(broken())
     assert result["failed"] and result["failure_kind"] == "findings"
     assert "MLB301 IPAddressPool metallb-system/main-pool" in result["msg"]
     assert result.keys() >= ALIKE and result["worst"] == "error"
@@ -120,7 +120,7 @@ def test_findings_fail_it_and_everything_is_returned():
     ],
 )
 def test_what_fails_it(fail_on, ignore, fails):
-    result = judge(broken(), fail_on=fail_on, ignore=ignore)
+    result = validate(broken(), fail_on=fail_on, ignore=ignore)
     assert result["failed"] == fails
     assert result.get("failure_kind") == ("findings" if fails else None)
     assert result["summary"]["ignored"] == sum(len(one.split("=")) == 1 or "l2-*" in one for one in ignore)
@@ -129,12 +129,12 @@ def test_what_fails_it(fail_on, ignore, fails):
 def test_ignored_by_the_object_itself():
     world = broken()
     world.get("ipaddresspools", "main-pool")["metadata"]["annotations"] = {"l2ops.metallb/ignore": "MLB301, MLB306"}
-    result = judge(world)
+    result = validate(world)
     assert codes(result) == ["MLB404"] and result["summary"]["ignored"] == 1
 
 
 def test_ignoring_what_does_not_exist_is_told():
-    result = judge(ignore=["MLB999", "no-such-thing"])
+    result = validate(ignore=["MLB999", "no-such-thing"])
     assert not result["failed"]
     assert [text for text in result["warnings"] if "MLB999" in text] and len(result["warnings"]) == 2
 
@@ -147,7 +147,7 @@ def test_what_only_the_user_knows():
         "node_networks": ["192.168.7.0/25"],
         "cluster_networks": ["192.168.7.248/29"],
     }
-    result = judge(fail_on="never", **known)
+    result = validate(fail_on="never", **known)
     assert codes(result) == ["MLB302", "MLB304", "MLB308", "MLB310"]
     shared = [one["evidence"]["shared"] for one in result["findings"] if one["code"] == "MLB302"]
     assert shared == ["192.168.7.201", "192.168.7.240/31", "192.168.7.242", "192.168.7.244/31"]
@@ -173,7 +173,7 @@ def test_what_only_the_user_knows():
     ],
 )
 def test_options_that_cannot_be_read(option, given, word):
-    refused(judge(**{option: given}), f"{option}:", word)
+    refused(validate(**{option: given}), f"{option}:", word)
 
 
 def test_a_probe_that_gave_nothing_is_left_out():
@@ -183,7 +183,7 @@ def test_a_probe_that_gave_nothing_is_left_out():
         {"failed": False, "failed_when_result": False, "msg": "no raw sockets", "failure_kind": "execution"},
         {"unreachable": True, "msg": "no route to host"},
     ):
-        result = judge(wire=wire)
+        result = validate(wire=wire)
         assert not result["failed"], wire
         assert [text for text in result["warnings"] if text.startswith("wire: l2_probe gave no result")]
         (check,) = [one for one in result["checks"] if one["id"] == "MLB601"]
@@ -199,9 +199,9 @@ def test_what_may_not_be_read_is_named_and_the_rest_judged():
     world = broken()
     for kind in ("nodes", "secrets", "events"):
         world.hide(kind)
-    result = judge(world, fail_on="never")
-    assert {"nodes", "secrets", "events"} <= result["not_looked_at"].keys()
-    assert "cannot list" in result["not_looked_at"]["nodes"] or "forbidden" in result["not_looked_at"]["nodes"]
+    result = validate(world, fail_on="never")
+    assert {"nodes", "secrets", "events"} <= result["skipped_kinds"].keys()
+    assert "cannot list" in result["skipped_kinds"]["nodes"] or "forbidden" in result["skipped_kinds"]["nodes"]
     skipped = {one["id"]: one["reason"] for one in result["checks"] if one["result"] == "skipped"}
     assert skipped["MLB301"].startswith("nodes: ") and "MLB301" not in codes(result)
     assert "MLB404" in codes(result)
@@ -211,7 +211,7 @@ def test_empty_cluster():
     world = World()
     world.objects = {plural: [] for plural in world.objects}
     world.write_statuses = False
-    result = judge(world)
+    result = validate(world)
     assert codes(result) == ["MLB112"] and result["failure_kind"] == "findings"
 
 
@@ -222,7 +222,7 @@ def test_metallb_absent():
             api.objects[plural].clear()
         result = run(l2_validate, settle=0, **connection)
     assert result["failure_kind"] == "findings" and "MLB112" in result["msg"]
-    assert "ipaddresspools" in result["not_looked_at"]
+    assert "ipaddresspools" in result["skipped_kinds"]
 
 
 def test_kinds_of_an_older_metallb():
@@ -262,7 +262,11 @@ def test_a_young_mismatch_is_waited_for(monkeypatch):
                 "default",
             )
 
-        monkeypatch.setattr(l2_validate.judged, "__defaults__", (nap, *l2_validate.judged.__defaults__[1:]))
+        monkeypatch.setattr(
+            l2_validate.analyze_until_settled,
+            "__defaults__",
+            (nap, *l2_validate.analyze_until_settled.__defaults__[1:]),
+        )
         result = run(l2_validate, settle=15, **connection)
     assert not result["failed"], result["msg"]
     assert naps and "MLB508" not in codes(result)
@@ -278,8 +282,8 @@ def test_what_stays_wrong_is_told_in_the_end(monkeypatch):
     def nap(seconds):
         clock[0] += seconds
 
-    monkeypatch.setattr(l2_validate.judged, "__defaults__", (nap, lambda: clock[0], 1.0))
-    result = judge(world, settle=3)
+    monkeypatch.setattr(l2_validate.analyze_until_settled, "__defaults__", (nap, lambda: clock[0], 1.0))
+    result = validate(world, settle=3)
     assert result["failure_kind"] == "findings" and "MLB508" in codes(result)
     assert 3.0 <= clock[0] < 4.1, "no longer than its own deadline"
 
@@ -292,7 +296,7 @@ def test_snapshot_is_judged_like_the_cluster(tmp_path, name):
     world = broken()
     save(world.snapshot(), str(tmp_path / name))
     result = run(l2_validate, snapshot=str(tmp_path / name))
-    live = judge(world)
+    live = validate(world)
     assert result["findings"] == live["findings"] and result["failure_kind"] == "findings"
     assert result["judged"]["against"] == "snapshot"
 
@@ -537,8 +541,8 @@ def test_helm_values_decide_whether_labels_count(tmp_path):
     world.heed_labels()
     world.get("nodes", "worker-1")["metadata"]["labels"]["node.kubernetes.io/exclude-from-external-load-balancers"] = ""
     folder = written(tmp_path, values_yml="speaker: {ignoreExcludeLB: true}\n")
-    assert "MLB201" in codes(judge(world))
-    after = judge(world, manifests=[folder], against="cluster", fail_on="never")
+    assert "MLB201" in codes(validate(world))
+    after = validate(world, manifests=[folder], against="cluster", fail_on="never")
     assert "MLB201" not in codes(after)
 
 
@@ -547,12 +551,12 @@ def test_helm_values_decide_whether_labels_count(tmp_path):
 
 def test_what_would_be_wrong_if_it_were_applied(tmp_path):
     folder = written(tmp_path, a_yml=POOL.replace("192.168.7.180-192.168.7.189", "192.168.7.240-192.168.7.255"))
-    result = judge(manifests=[folder], against="cluster")
+    result = validate(manifests=[folder], against="cluster")
     found = {one["code"]: one for one in result["findings"]}
     assert "main-pool" in found["MLB303"]["summary"] and found["MLB303"]["line"] == 8
     assert "cp-1" not in found["MLB301"]["summary"] or found["MLB301"]["line"] == 9
     assert result["judged"]["against"] == "cluster"
-    before = judge()
+    before = validate()
     assert before["findings"] == [], "and the cluster itself is well"
 
 
@@ -568,7 +572,7 @@ def test_over_a_snapshot(tmp_path):
 
 def test_a_pool_that_is_shrunk_under_a_service(tmp_path):
     smaller = [{"name": "main-pool", "addresses": ["192.168.7.202-192.168.7.250"]}]
-    result = judge(pools=smaller, against="cluster")
+    result = validate(pools=smaller, against="cluster")
     assert [(one["code"], one["object"]["name"]) for one in result["findings"]] == [("MLB512", "my-nginx")]
 
 
@@ -590,7 +594,9 @@ def test_a_service_that_is_there_and_is_written_again_as_it_is(tmp_path):
     world.add_pool("six", "fd00:7::100-fd00:7::120")
     world.get("l2advertisements", "l2-adv")["spec"]["ipAddressPools"].append("six")
     world.add_service("default/dual", "fd00:7::100", annotations={"metallb.io/address-pool": "six"})
-    result = judge(world, manifests=[written(tmp_path, a_yml=text)], against="cluster", node_networks=["fd00:7::/64"])
+    result = validate(
+        world, manifests=[written(tmp_path, a_yml=text)], against="cluster", node_networks=["fd00:7::/64"]
+    )
     assert result["findings"] == []
 
 
@@ -602,9 +608,9 @@ def test_a_service_that_is_not_there_yet_has_no_address_yet(tmp_path):
         spec: {type: LoadBalancer, ports: [{port: 80}]}
     """
     folder = written(tmp_path, a_yml=text.replace("ADDRESS", "192.168.7.222"))
-    assert judge(manifests=[folder], against="cluster")["findings"] == []
+    assert validate(manifests=[folder], against="cluster")["findings"] == []
     folder = written(tmp_path, a_yml=text.replace("ADDRESS", "192.168.7.201"))
-    result = judge(manifests=[folder], against="cluster")
+    result = validate(manifests=[folder], against="cluster")
     assert [one["code"] for one in result["findings"]] == ["MLB503"] and "my-nginx" in result["msg"]
 
 
@@ -612,9 +618,9 @@ def test_prune():
     """With prune, what is not given goes: the old pool, and the advertisement that names it."""
     pools = [{"name": "new", "addresses": ["192.168.7.200-192.168.7.250"]}]
     advertisements = [{"name": "new", "ip_address_pools": ["new"], "interfaces": ["eth0"]}]
-    kept = judge(pools=pools, advertisements=advertisements, against="cluster", fail_on="never")
+    kept = validate(pools=pools, advertisements=advertisements, against="cluster", fail_on="never")
     assert codes(kept) == ["MLB303"]
-    pruned = judge(pools=pools, advertisements=advertisements, against="cluster", prune=True, fail_on="warning")
+    pruned = validate(pools=pools, advertisements=advertisements, against="cluster", prune=True, fail_on="warning")
     assert not pruned["failed"], pruned["msg"]
 
 
@@ -669,7 +675,7 @@ def test_worst_first_and_causes_before_consequences(tmp_path):
     world.get("l2advertisements", "l2-adv")["spec"]["nodeSelectors"] = [{"matchLabels": {"rack": "none"}}]
     world.get("services", "my-nginx")["metadata"]["annotations"] = {"metallb.io/loadBalancerIPs": "192.168.7.201"}
     world.get("services", "traefik")["metadata"]["annotations"] = {"metallb.universe.tf/address-pool": "main-pool"}
-    found = judge(world, fail_on="never")["findings"]
+    found = validate(world, fail_on="never")["findings"]
     severities = ["error", "warning", "info"]
     order = [(severities.index(one["severity"]), bool(one["caused_by"]), one["code"]) for one in found]
     assert len(found) > 4 and order == sorted(order)

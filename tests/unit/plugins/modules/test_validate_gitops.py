@@ -169,7 +169,7 @@ def test_the_documents_own_files_as_one_sync(found):
     ]
 
 
-def mended():
+def fixed():
     files = {
         name: text.replace('argocd.argoproj.io/sync-wave: "', SKIP) for name, text in SOURCE.items() if name != APPS
     }
@@ -178,7 +178,7 @@ def mended():
 
 
 def test_the_documents_files_mended(found):
-    assert found(mended(), codes="MLB") == []
+    assert found(fixed(), codes="MLB") == []
 
 
 @pytest.mark.parametrize(
@@ -197,18 +197,18 @@ def test_the_documents_files_mended(found):
     ],
 )
 def test_waves_out_of_order(found, name, number, told):
-    files = mended()
+    files = fixed()
     files[name] = wave(files[name], number)
     assert found(files) == told
 
 
 def test_a_service_forgotten_in_wave_0(found):
-    files = {**mended(), TRAEFIK: SOURCE[TRAEFIK]}
+    files = {**fixed(), TRAEFIK: SOURCE[TRAEFIK]}
     assert found(files) == [("MLB702", "error", "traefik", TRAEFIK, 3)]
 
 
 def test_a_service_that_no_application_holds_is_in_no_sync(found):
-    files = {**mended(), "elsewhere/traefik.yaml": SOURCE[TRAEFIK]}
+    files = {**fixed(), "elsewhere/traefik.yaml": SOURCE[TRAEFIK]}
     del files[TRAEFIK]
     assert found(files) == []
 
@@ -230,7 +230,7 @@ def test_a_chart_with_a_service(found, values, told):
         spec:
           source: {{repoURL: https://traefik.github.io/charts, chart: traefik, helm: {{valuesObject: {values}}}}}
     """
-    assert [one[0] for one in found({**mended(), "infrastructure/traefik/app.yaml": chart})] == told
+    assert [one[0] for one in found({**fixed(), "infrastructure/traefik/app.yaml": chart})] == told
 
 
 CHILD = """
@@ -250,7 +250,7 @@ def test_pools_in_an_application_of_their_own(found, number, told):
     """Its wave counts, not that of the pool within it; and no SkipDryRun is needed, for that sync is tried again. It is told once, where
     the fix is.
     """
-    files = {**mended(), "infrastructure/metallb-config.yaml": CHILD % number}
+    files = {**fixed(), "infrastructure/metallb-config.yaml": CHILD % number}
     for name in (POOL, ADVERTISEMENT):
         files[f"config/metallb/{name.rpartition('/')[2]}"] = wave(SOURCE[name], -2)
         del files[name]
@@ -260,7 +260,7 @@ def test_pools_in_an_application_of_their_own(found, number, told):
 
 
 def test_an_application_without_recurse_holds_its_folder_alone(found):
-    files = {**mended(), "bootstrap/root.yaml": ROOT.replace("recurse: true", "recurse: false")}
+    files = {**fixed(), "bootstrap/root.yaml": ROOT.replace("recurse: true", "recurse: false")}
     files[POOL] = wave(SOURCE[POOL], None)
     files[ADVERTISEMENT] = wave(SOURCE[ADVERTISEMENT], None)
     files[TRAEFIK] = SOURCE[TRAEFIK]
@@ -276,12 +276,12 @@ def test_sync_options_of_the_whole_application(found):
 
 
 def test_an_unpacked_copy_without_git(found):
-    files = {**mended(), POOL: wave(mended()[POOL], 0)}
+    files = {**fixed(), POOL: wave(fixed()[POOL], 0)}
     assert [one[0] for one in found(files, "infrastructure", "bootstrap", git=False)] == ["MLB701"]
 
 
 def test_the_object_itself_may_say_that_it_is_known(found):
-    files = mended()
+    files = fixed()
     files[POOL] = wave(files[POOL], 0).replace("annotations:", "annotations:\n            l2ops.metallb/ignore: MLB701")
     del files["bootstrap/cm.yaml"]
     files[APPS] = SOURCE[APPS].replace("annotations:", "annotations:\n            l2ops.metallb/ignore: MLB703")
@@ -306,7 +306,7 @@ def test_other_projects_kinds_of_the_same_name(found):
 )  # fmt: skip
 def test_odd_applications(found, spec):
     head = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: odd, annotations: {argocd.argoproj.io/sync-wave: x}}\n"
-    assert found({**mended(), "odd.yaml": f"{head}spec: {spec}\n"}) == []
+    assert found({**fixed(), "odd.yaml": f"{head}spec: {spec}\n"}) == []
 
 
 # -- Flux -------------------------------------------------------------------------------------------------------------

@@ -18,11 +18,11 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis i
 from ansible_collections.l2ops.metallb.plugins.module_utils._diagnosis.diagnosis import diagnose_all
 from ansible_collections.l2ops.metallb.plugins.module_utils._report import analysis, junit, markdown, sarif
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.wire_facts import OptionError
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot, written
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot, from_manifests
 from ansible_collections.l2ops.metallb.tests.unit.world import HOME, World, answer, ports, wire
 
 hypothesis = pytest.importorskip("hypothesis")
@@ -106,7 +106,7 @@ def changed(places: list[tuple[tuple, Any]]) -> dict[str, list[Any]]:
 
 def look_at(snapshot: Snapshot) -> None:
     context = Context(snapshot, Options.make(**OPTIONS))
-    verdict = judge(snapshot, context=context)
+    verdict = evaluate(snapshot, context=context)
     diagnoses = diagnose_all(context, verdict)
     result = {**verdict.as_result(), "diagnoses": [one.as_result() for one in diagnoses], "verdict": verdict.headline()}
     json.dumps([result, facts(snapshot)])
@@ -150,7 +150,7 @@ def test_odd_results_of_probes_and_odd_facts(name):
                 assert str(refusal).startswith(f"{name}: ")
                 continue
             context = Context(snapshot, options)
-            json.dumps([one.as_result() for one in diagnose_all(context, judge(snapshot, context=context))])
+            json.dumps([one.as_result() for one in diagnose_all(context, evaluate(snapshot, context=context))])
 
 
 KINDS = ("ipaddresspools", "l2advertisements", "services")
@@ -171,5 +171,5 @@ def test_oddities_in_manifests(places):
         # what _manifests refuses itself
         if isinstance(one.get("metadata"), dict) and one["metadata"].get("name") and isinstance(one.get("spec"), dict)
     ]
-    look_at(written(given))
+    look_at(from_manifests(given))
     look_at(Snapshot.from_objects(WORLD, taken=1.0).overlay(given))

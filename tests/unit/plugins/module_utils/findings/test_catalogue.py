@@ -103,7 +103,7 @@ FIELDS = {
     "severity": str,
     "title": str,
     "meaning": str,
-    "remedy": str,
+    "fix": str,
     "when": str,
     "commands": list,
     "needs": str,
@@ -163,7 +163,7 @@ def test_entry(code):
     assert entry["needs"] and set(entry["needs"]) <= set("SAWF")
     for name in ("since", "until"):
         assert entry[name] is None or re.fullmatch(r"\d+\.\d+\.\d+", entry[name])
-    for name in ("meaning", "remedy", "when"):
+    for name in ("meaning", "fix", "when"):
         assert entry[name].endswith("."), name
     assert not entry["title"].endswith("."), "a title is no sentence"
     assert entry["commands"], "what a person types"
@@ -175,7 +175,7 @@ def test_rules_look_at_what_the_catalogue_says(rule):
     letters = set(CATALOGUE[rule.code]["needs"])
     written = {"ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "services", "daemonsets"}
     if letters == {"S"}:
-        assert set(rule.needs) <= written
+        assert set(rule.requires) <= written
     assert ("W" in letters) == (CATALOGUE[rule.code]["category"] == "wire")
 
 

@@ -277,7 +277,7 @@ def test_a_live_address_is_found_in_any_spelling_of_the_pool(addresses, address)
     before = live("p", *addresses)
     after = copy.deepcopy(before)
     after["spec"]["addresses"] = ["192.168.99.0/30"]
-    change = config_plan.Step("update", config_plan.POOLS, "p", before, after)
+    change = config_plan.Change("update", config_plan.POOLS, "p", before, after)
     assert [one.name for one in endangered([change], [service("s", address)])] == ["s"]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pass of the monitor: what it may mend, what it says, what the next one knows."""
+"""A pass of the monitor: what it may fix, what it says, what the next one knows."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class TestPlan:
         planned = remediation.plan(result(), "", ALL, carriers=carriers)
         assert planned["nodes"] == ["cp-1"] and planned["labelled"] == ["cp-1", "cp-2"] and planned["withheld"] == []
         said = judged(result(), planned=planned, done=[label_result()])
-        assert said["status"] == "mended" and said["labelled"] == ["cp-2"]
+        assert said["status"] == "fixed" and said["labelled"] == ["cp-2"]
         # Somebody else's that came back: failed once, known then, and quiet while it does no harm.
         said = judged(result(), planned=planned, done=[gave_up(owned_by_talos=False)])
         assert said["status"] == "remaining" and said["contested"] == ["cp-1"]
@@ -115,17 +115,17 @@ class TestReport:
 
     def test_mended(self):
         said = judged(result(), done=[label_result()])
-        assert said["status"] == "mended" and said["mended"] == ["Node cp-1: a-label taken off"] and not said["quiet"]
+        assert said["status"] == "fixed" and said["fixed"] == ["Node cp-1: a-label taken off"] and not said["quiet"]
 
     def test_second_pass_is_quiet(self):
         first = judged(result(), done=[label_result()])
         second = judged(result(), json.dumps(first["state"]), now=LATER)
-        assert (second["status"], second["quiet"], second["mended"]) == ("healthy", True, [])
+        assert (second["status"], second["quiet"], second["fixed"]) == ("healthy", True, [])
 
     def test_what_remains_is_new_once_and_known_then(self):
         first = judged(result(LABELLED))
         assert first["status"] == "remaining" and len(first["new"]) == 1 and first["new_remaining"]
-        assert "do that" in first["remaining"][0], "what mends it"
+        assert "do that" in first["remaining"][0], "what fixes it"
         second = judged(result(LABELLED), json.dumps(first["state"]), now=LATER)
         assert second["status"] == "remaining" and second["new"] == [] and not second["new_remaining"]
         assert any(NOW in line for line in second["lines"]), "since when"
@@ -143,7 +143,7 @@ class TestReport:
 
     def test_a_label_given_up_is_left_alone_until_it_is_gone(self):
         said = judged(result(OWNED), done=[gave_up()])
-        assert said["status"] == "remaining" and said["contested"] == ["cp-1"] and said["mended"] == []
+        assert said["status"] == "remaining" and said["contested"] == ["cp-1"] and said["fixed"] == []
         assert any("put back by machined" in one for one in said["remaining"])
         state = json.dumps(said["state"])
         planned = remediation.plan(result(OWNED), state, ALL)
@@ -157,9 +157,9 @@ class TestReport:
         # A warning only, as other nodes announce: what was allowed and cannot be done remains all the same.
         mild = judged(result(finding("MLB201", severity="warning")), state, planned, now=LATER)
         assert mild["status"] == "remaining"
-        cured = judged(result(), json.dumps(later["state"]), now=LATER)
-        assert cured["contested"] == []
-        assert remediation.plan(result(OWNED), json.dumps(cured["state"]), ALL)["nodes"] == ["cp-1"]
+        fixed = judged(result(), json.dumps(later["state"]), now=LATER)
+        assert fixed["contested"] == []
+        assert remediation.plan(result(OWNED), json.dumps(fixed["state"]), ALL)["nodes"] == ["cp-1"]
 
     def test_what_could_not_be_done(self):
         refused = {"failed_when_result": False, "changed": False, "msg": "Forbidden: servicel2statuses"}
@@ -174,13 +174,13 @@ class TestReport:
             {"fix": "speaker-restart", "result": {"changed": True, "failed_when_result": False, "msg": "done"}},
         ]
         said = judged(result(), done=done)
-        assert said["status"] == "mended" and len(said["mended"]) == 2
-        assert "metallb-system/l2-a" in said["mended"][0]
+        assert said["status"] == "fixed" and len(said["fixed"]) == 2
+        assert "metallb-system/l2-a" in said["fixed"][0]
 
     def test_a_dry_run_says_would(self):
         said = judged(result(LABELLED, finding("MLB202", severity="warning")), done=[label_result()], check=True)
-        assert said["status"] == "mended" and said["verdict"] == "mended: 1 would be mended, nothing remains"
-        assert any("would mend: Node cp-1" in line for line in said["lines"])
+        assert said["status"] == "fixed" and said["verdict"] == "fixed: 1 would be fixed, nothing remains"
+        assert any("would fix: Node cp-1" in line for line in said["lines"])
 
     def test_a_state_that_is_none(self):
         for text in ("not json", "[]", '{"version": 99}'):

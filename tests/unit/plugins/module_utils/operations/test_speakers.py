@@ -80,13 +80,13 @@ def test_a_pod_without_a_place_is_known_by_where_it_shall_go():
     assert speakers.node_of(waiting) == "n7"
 
 
-def speaker(node, ready=True, name=None, leaving=False):
+def speaker(node, ready=True, name=None, terminating=False):
     name = name or f"pod-{node}"
-    return SpeakerPod(name, f"uid-{name}", node, ready, leaving)
+    return SpeakerPod(name, f"uid-{name}", node, ready, terminating)
 
 
 def test_the_broken_first_then_those_that_announce_least():
-    pods = [speaker("a"), speaker("b"), speaker("c", ready=False), speaker("d"), speaker("e", leaving=True)]
+    pods = [speaker("a"), speaker("b"), speaker("c", ready=False), speaker("d"), speaker("e", terminating=True)]
     assert [pod.node for pod in speakers.order(pods, None, {"a": 2, "d": 1, "c": 5})] == ["c", "b", "d", "a"]
     assert [pod.node for pod in speakers.order(pods, ["a"], {})] == ["a"]
 

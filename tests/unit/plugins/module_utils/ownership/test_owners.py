@@ -16,7 +16,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.owners im
     owner_of_label,
     releases_of_secrets,
 )
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
 from ansible_collections.l2ops.metallb.tests.unit.world import EXCLUDE, World
 
 INSTANCE = "app.kubernetes.io/instance"
@@ -151,7 +151,7 @@ def test_findings_name_the_owner():
         world.get(plural, name)["metadata"]["annotations"] = {TRACKING: f"metallb:apps/{kind}:metallb-system/{name}"}
     world.get("nodes", "worker-1")["spec"]["taints"] = [{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]
     world.remove_speaker("worker-1")
-    (finding,) = judge(world.snapshot()).of("MLB103")
+    (finding,) = evaluate(world.snapshot()).of("MLB103")
     assert finding.fix.startswith(
         "Application argocd/metallb: add a toleration for dedicated=x:NoSchedule to the Helm value"
     )

@@ -257,5 +257,5 @@ def test_without_the_right_to_read_secrets_it_is_said():
         result = run(l2_info, **connection)
     assert (
         result["release"] == {}
-        and "Helm's record of release metallb is a Secret" in result["not_looked_at"]["releases"]
+        and "Helm's record of release metallb is a Secret" in result["skipped_kinds"]["releases"]
     )

@@ -22,7 +22,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._report.junit import
 from ansible_collections.l2ops.metallb.plugins.module_utils._report.markdown import markdown
 from ansible_collections.l2ops.metallb.plugins.module_utils._report.sarif import sarif
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
 from ansible_collections.l2ops.metallb.tests.unit.world import EXCLUDE, World, answer, wire
 
@@ -30,7 +30,7 @@ from ansible_collections.l2ops.metallb.tests.unit.world import EXCLUDE, World, a
 def result_of(world, diagnosed=True, **options):
     """As l2_diagnose or l2_validate would return it."""
     context = Context(world.snapshot(), Options.make(**options))
-    verdict = judge(context.snapshot, context=context)
+    verdict = evaluate(context.snapshot, context=context)
     result = {**verdict.as_result(), "verdict": verdict.headline(), "worst": verdict.worst, "msg": verdict.headline()}
     if diagnosed:
         result["diagnoses"] = [one.as_result() for one in diagnose_all(context, verdict)]
@@ -97,9 +97,9 @@ def test_lines_keep_to_the_width(result, width):
 def test_what_matters_comes_first():
     lines = text(BROKEN, 100, "home").splitlines()
     assert lines[0] == "home: 1 of 2 services is not fine (1 broken)."
-    assert re.match(r"\d+ errors?, .*; \d+ of \d+ checks could look\.", lines[1])
+    assert re.match(r"\d+ errors?, .*; \d+ of \d+ checks ran\.", lines[1])
     assert lines[3] == "BROKEN default/my-nginx 192.168.7.201"
-    assert lines[5].startswith("Cause:   ") and any(line.startswith("Remedy:  ") for line in lines[6:10])
+    assert lines[5].startswith("Cause:   ") and any(line.startswith("Fix: ") for line in lines[6:10])
     assert "  FAILED   endpoints" in "\n".join(lines)
 
 
@@ -119,7 +119,7 @@ def test_services_that_break_alike_are_told_once():
 
 def test_what_could_not_be_looked_at_is_told_with_its_reason():
     told = text(validated(), 100)
-    assert "Not looked at" in told and "MLB310: no DHCP ranges are known" in told
+    assert "Skipped" in told and "MLB310: no DHCP ranges are known" in told
 
 
 def test_findings_of_files_show_the_line():
@@ -154,8 +154,8 @@ def test_markdown_tables_have_as_many_cells_in_every_row():
 def test_markdown_says_cause_and_remedy():
     told = markdown(BROKEN, "home")
     assert told.startswith("## home\n\n**1 of 2 services is not fine")
-    assert "### default/my-nginx: broken" in told and "- **Cause:**" in told and "- **Remedy:**" in told
-    assert "checks could not look</summary>" in told
+    assert "### default/my-nginx: broken" in told and "- **Cause:**" in told and "- **Fix:**" in told
+    assert "checks were skipped</summary>" in told
 
 
 # -- JUnit ------------------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def test_sarif_keeps_what_stands_in_no_file_among_the_notifications():
     assert run["results"] == [] and run["tool"]["driver"]["rules"] == []
     told = [one["message"]["text"] for one in run["invocations"][0]["toolExecutionNotifications"]]
     assert any(line.startswith("MLB508 Service default/my-nginx") for line in told)
-    assert any("could not look" in line for line in told)
+    assert any("skipped: " in line for line in told)
 
 
 # -- all --------------------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_headline():
         ({"skipped": True}, "its task was skipped"),
         (
             {"failed": True, "msg": "no cluster", "failure_kind": "execution"},
-            "could not look, so there is nothing to report: no cluster",
+            "could not read anything, so there is nothing to report: no cluster",
         ),
         ({"findings": []}, "missing"),
     ],

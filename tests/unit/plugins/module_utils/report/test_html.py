@@ -54,8 +54,7 @@ def diagnosis(name="default/web", state="ok", address="192.168.7.201", **more):
     return {
         "service": name, "state": state, "cause": "" if state == "ok" else "Nobody answers.",
         "fix": "" if state == "ok" else "Restart: kubectl -n metallb-system rollout restart daemonset/speaker.",
-        "remedy": "" if state == "ok" else "Restart: kubectl -n metallb-system rollout restart daemonset/speaker.",
-        "sentence": f"{name}: x", "addresses": [address], "predicted": "worker-1", "elected": "worker-1", "reported": ["worker-1"],
+        "sentence": f"{name}: x", "addresses": [address], "elected": "worker-1", "reported": ["worker-1"],
         "answering": ["worker-1"], "candidates": [{"node": "worker-1", "text": "may announce it"}], "candidate_counts": {},
         "steps": [{"step": "wire", "result": "passed" if state == "ok" else "failed", "text": "said", "codes": []}], **more,
     }  # fmt: skip
@@ -82,7 +81,7 @@ INFO = {
         {"name": "worker-1", "addresses": ["192.168.7.21"], "ready": True, "eligible": True, "reason": ""},
         {"name": "worker-2", "addresses": ["192.168.7.22"], "ready": False, "eligible": False, "reason": ""},
     ],
-    "services": [{"name": "default/web", "addresses": ["192.168.7.201"], "predicted": "worker-1"}],
+    "services": [{"name": "default/web", "addresses": ["192.168.7.201"], "elected": "worker-1"}],
     "pools": [
         {
             "name": "home",
@@ -135,7 +134,7 @@ def test_every_name_is_escaped():
     one["candidates"] = [{"node": EVIL, "text": EVIL}]
     info = {
         "nodes": [{"name": EVIL, "addresses": [EVIL], "ready": True, "eligible": False, "reason": EVIL}],
-        "services": [{"name": EVIL, "addresses": ["192.168.7.201"], "predicted": EVIL}],
+        "services": [{"name": EVIL, "addresses": ["192.168.7.201"], "elected": EVIL}],
         "pools": [
             {
                 "name": EVIL,
@@ -201,7 +200,7 @@ def test_ten_thousand_services_make_a_small_page_quickly():
             for n in range(300)
         ],
         "services": [
-            {"name": one["service"], "addresses": one["addresses"], "predicted": f"node-{n % 300}"}
+            {"name": one["service"], "addresses": one["addresses"], "elected": f"node-{n % 300}"}
             for n, one in enumerate(many)
         ],
         "pools": [

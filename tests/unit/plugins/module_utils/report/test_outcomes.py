@@ -10,7 +10,7 @@ import re
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._report.failover import failover
-from ansible_collections.l2ops.metallb.plugins.module_utils._report.preflight import portions, preflight
+from ansible_collections.l2ops.metallb.plugins.module_utils._report.preflight import chunk_addresses, preflight
 
 FREE = {"address": "192.168.7.202", "outcome": "free", "answers": []}
 ROGUE = {"mac": "22:c2:d0:e2:2a:79", "node": "", "vendor": "Raspberry Pi"}
@@ -59,27 +59,29 @@ def test_what_could_not_be_asked_is_never_free():
 
 
 def test_pools_are_cut_into_pieces_without_what_services_hold():
-    pieces = portions(["10.0.0.0/30", "10.0.0.2-10.0.0.5", "fd00::1/128"], ["10.0.0.1"], most=100, size=3)
+    pieces = chunk_addresses(["10.0.0.0/30", "10.0.0.2-10.0.0.5", "fd00::1/128"], ["10.0.0.1"], most=100, size=3)
     assert [one["targets"] for one in pieces] == [
         ["10.0.0.0", "10.0.0.2", "10.0.0.3"],
         ["10.0.0.4", "10.0.0.5", "fd00::1"],
     ]
     assert pieces[1]["label"] == "10.0.0.4 to fd00::1, 2 of 2"
-    assert portions(["10.0.0.1/32"], ["10.0.0.1"], most=10) == []
+    assert chunk_addresses(["10.0.0.1/32"], ["10.0.0.1"], most=10) == []
     assert preflight({"results": []})["ok"]
 
 
 def test_a_lone_address_may_be_asked_about_and_what_is_none_is_named():
-    assert [one["targets"] for one in portions(["10.0.0.9", "fd00::9"], [], most=4096)] == [["10.0.0.9", "fd00::9"]]
-    typed = portions(["10.0.0.9\n10.0.0.20-10.0.0.21, 10.0.0.30\n"], [], most=4096)
+    assert [one["targets"] for one in chunk_addresses(["10.0.0.9", "fd00::9"], [], most=4096)] == [
+        ["10.0.0.9", "fd00::9"]
+    ]
+    typed = chunk_addresses(["10.0.0.9\n10.0.0.20-10.0.0.21, 10.0.0.30\n"], [], most=4096)
     assert typed[0]["targets"] == ["10.0.0.9", "10.0.0.20", "10.0.0.21", "10.0.0.30"]
     with pytest.raises(ValueError, match=re.escape("'10.0.0.900' cannot be asked about: ")):
-        portions(["10.0.0.1", "10.0.0.900"], [], most=4096)
+        chunk_addresses(["10.0.0.1", "10.0.0.900"], [], most=4096)
 
 
 def test_a_whole_ipv6_prefix_is_refused_before_anything_is_made_of_it():
     with pytest.raises(ValueError, match="metallb_preflight_max"):
-        portions(["fd00::/64"], [], most=4096)
+        chunk_addresses(["fd00::/64"], [], most=4096)
 
 
 def test_pieces_are_judged_together():

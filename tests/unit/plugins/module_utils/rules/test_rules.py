@@ -17,12 +17,12 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order i
     POOL,
     SERVICE,
     FileFault,
-    Plan,
-    Step,
+    SyncItem,
+    SyncOrder,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.drift import Difference
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import RULES, judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import RULES, evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
 from ansible_collections.l2ops.metallb.tests.unit.world import (
     EXCLUDE,
@@ -136,7 +136,7 @@ def unlabelled_namespace_where_speakers_run(world):
 
 
 @good("MLB101")
-def old_refusal_long_mended(world):
+def old_refusal_long_fixed(world):
     world.add_event("DaemonSet", f"{HOME}/metallb-speaker", "FailedCreate", 'violates PodSecurity "baseline:latest"')
 
 
@@ -1241,7 +1241,7 @@ def interface_is_missing_says_a_speaker(world):
 
 
 @bad("MLB511", "default/my-nginx", "info", says="before l2-adv was changed")
-def advertisement_was_mended_and_no_event_says_so(world):
+def advertisement_was_fixed_and_no_event_says_so(world):
     """The advertisement was changed since, and MetalLB's events about the service were held back, being too many."""
     world.add_event("Service", "default/my-nginx", "announceFailed", ANNOUNCE_FAILED, "2026-11-23T21:10:00Z")
     world.get("l2advertisements", "l2-adv")["metadata"]["managedFields"] = [{"time": "2026-11-23T21:10:01Z"}]
@@ -1352,10 +1352,10 @@ on_wire(
 on_wire("MLB607", "answers as it should", None, answer(NGINX, "cp-2"))
 on_wire(
     "MLB607",
-    "advertisement mended since announceFailed",
+    "advertisement fixed since announceFailed",
     None,
     answer(NGINX, "cp-2"),
-    change=advertisement_was_mended_and_no_event_says_so,
+    change=advertisement_was_fixed_and_no_event_says_so,
 )
 on_wire("MLB608", "not on link", "192.168.7.201", answer(NGINX, asked=False, reason="not-on-link"))
 on_wire("MLB608", "kernel's table only", "probe", answer(NGINX, "cp-2"), conclusive=False, severity="warning")
@@ -1462,27 +1462,27 @@ THINGS = {
 
 def waves(world: World, within: Ref | None = ROOT, health: str = "seen", tolerant: bool = True, **given: int) -> None:
     """One sync of Argo CD with these things in these waves, and the Application that syncs them."""
-    steps = [Step(ROOT)] if within else []
+    steps = [SyncItem(ROOT)] if within else []
     for name, wave in given.items():
         ref, brings = THINGS[name]
-        steps.append(Step(ref, frozenset([brings]), within, wave, wave is not None, tolerant=tolerant))
-    world.plan = Plan(tuple(steps), health)
+        steps.append(SyncItem(ref, frozenset([brings]), within, wave, wave is not None, tolerant=tolerant))
+    world.plan = SyncOrder(tuple(steps), health)
 
 
-def flux(world: World, *more: Step, wait: bool = True, config_after: tuple[str, ...] = ("metallb",)) -> None:
+def flux(world: World, *more: SyncItem, wait: bool = True, config_after: tuple[str, ...] = ("metallb",)) -> None:
     """Kustomizations metallb, with the chart, and config, with pool and advertisement."""
 
     def names(*after: str) -> tuple[Ref, ...]:
         return tuple(Ref("Kustomization", FLUX, name) for name in after)
 
     chart, config = names("metallb", "config")
-    world.plan = Plan(
+    world.plan = SyncOrder(
         (
-            Step(chart, waits=wait),
-            Step(config, after=names(*config_after), waits=True),
-            Step(Ref("HelmRelease", HOME, "metallb"), frozenset([KINDS]), chart),
-            Step(THINGS["pool"][0], frozenset([POOL]), config),
-            Step(THINGS["advertisement"][0], frozenset([ADVERTISEMENT]), config),
+            SyncItem(chart, waits=wait),
+            SyncItem(config, after=names(*config_after), waits=True),
+            SyncItem(Ref("HelmRelease", HOME, "metallb"), frozenset([KINDS]), chart),
+            SyncItem(THINGS["pool"][0], frozenset([POOL]), config),
+            SyncItem(THINGS["advertisement"][0], frozenset([ADVERTISEMENT]), config),
             *more,
         )
     )
@@ -1503,7 +1503,7 @@ def pool_beside_its_helm_release(world):
     flux(world)
     steps = [one for one in world.plan.steps if one.ref.kind != "IPAddressPool"]
     chart = next(one for one in steps if KINDS in one.brings)
-    world.plan = Plan((*steps, Step(THINGS["pool"][0], frozenset([POOL]), chart.scope)))
+    world.plan = SyncOrder((*steps, SyncItem(THINGS["pool"][0], frozenset([POOL]), chart.scope)))
 
 
 @bad("MLB701", "flux-system/config", severity="warning", says="nothing makes Flux")
@@ -1530,21 +1530,21 @@ def flux_in_order(world):
 def pool_in_another_sync_than_the_chart(world):
     """The pool is in an Application of its own, whose waves are compared with nothing outside."""
     own = Ref("Application", ARGO, "metallb-config")
-    pool_step = Step(THINGS["pool"][0], frozenset([POOL]), own, -5, True)
-    chart = Step(CHART, frozenset([KINDS]), ROOT, 0, True)
-    world.plan = Plan((Step(ROOT), chart, Step(own, frozenset(), ROOT, 1, True), pool_step), "seen")
+    pool_step = SyncItem(THINGS["pool"][0], frozenset([POOL]), own, -5, True)
+    chart = SyncItem(CHART, frozenset([KINDS]), ROOT, 0, True)
+    world.plan = SyncOrder((SyncItem(ROOT), chart, SyncItem(own, frozenset(), ROOT, 1, True), pool_step), "seen")
 
 
 @good("MLB701")
 def pools_without_waves_that_no_application_among_the_files_holds(world):
-    pool_step = Step(THINGS["pool"][0], frozenset([POOL]))
-    world.plan = Plan((Step(CHART, frozenset([KINDS]), None, 0, True), pool_step), "seen")
+    pool_step = SyncItem(THINGS["pool"][0], frozenset([POOL]))
+    world.plan = SyncOrder((SyncItem(CHART, frozenset([KINDS]), None, 0, True), pool_step), "seen")
 
 
 @good("MLB701")
 def pool_in_the_wave_of_a_plain_crd(world):
-    crd = Step(Ref("CustomResourceDefinition", "", "ipaddresspools.metallb.io"), frozenset([KINDS]), ROOT)
-    world.plan = Plan((Step(ROOT), crd, Step(THINGS["pool"][0], frozenset([POOL]), ROOT)), "seen")
+    crd = SyncItem(Ref("CustomResourceDefinition", "", "ipaddresspools.metallb.io"), frozenset([KINDS]), ROOT)
+    world.plan = SyncOrder((SyncItem(ROOT), crd, SyncItem(THINGS["pool"][0], frozenset([POOL]), ROOT)), "seen")
 
 
 @bad("MLB702", "traefik/traefik", says="a pool comes in wave 3")
@@ -1560,8 +1560,8 @@ def chart_with_a_service_before_the_advertisement(world):
 @bad("MLB702", "flux-system/config", severity="warning", says="waits for Kustomization")
 def flux_makes_the_advertisement_wait_for_the_service(world):
     apps = Ref("Kustomization", FLUX, "apps")
-    service = Step(THINGS["service"][0], frozenset([SERVICE]), apps)
-    flux(world, Step(apps, waits=True), service, config_after=("metallb", "apps"))
+    service = SyncItem(THINGS["service"][0], frozenset([SERVICE]), apps)
+    flux(world, SyncItem(apps, waits=True), service, config_after=("metallb", "apps"))
 
 
 @good("MLB702")
@@ -1572,8 +1572,8 @@ def service_in_the_wave_of_pool_and_advertisement(world):
 @good("MLB702")
 def a_second_pool_comes_later(world):
     waves(world, chart=0, pool=1, advertisement=2, service=3)
-    late = Step(Ref("IPAddressPool", HOME, "later"), frozenset([POOL]), ROOT, 9, True)
-    world.plan = Plan((*world.plan.steps, late), "seen")
+    late = SyncItem(Ref("IPAddressPool", HOME, "later"), frozenset([POOL]), ROOT, 9, True)
+    world.plan = SyncOrder((*world.plan.steps, late), "seen")
 
 
 @good("MLB702")
@@ -1584,7 +1584,7 @@ def service_of_another_load_balancer(world):
 
 @good("MLB702")
 def flux_applies_services_whenever_it_likes(world):
-    flux(world, Step(Ref("Kustomization", FLUX, "apps")), Step(THINGS["service"][0], frozenset([SERVICE])))
+    flux(world, SyncItem(Ref("Kustomization", FLUX, "apps")), SyncItem(THINGS["service"][0], frozenset([SERVICE])))
 
 
 @bad("MLB703", "argocd/metallb-helm", says="the argocd-cm among the files does not")
@@ -1624,8 +1624,8 @@ def pool_with_skip_dry_run(world):
 
 @good("MLB704")
 def pool_beside_a_plain_crd(world):
-    crd = Step(Ref("CustomResourceDefinition", "", "ipaddresspools.metallb.io"), frozenset([KINDS]), ROOT)
-    world.plan = Plan((Step(ROOT), crd, Step(THINGS["pool"][0], frozenset([POOL]), ROOT, 1, True)), "seen")
+    crd = SyncItem(Ref("CustomResourceDefinition", "", "ipaddresspools.metallb.io"), frozenset([KINDS]), ROOT)
+    world.plan = SyncOrder((SyncItem(ROOT), crd, SyncItem(THINGS["pool"][0], frozenset([POOL]), ROOT, 1, True)), "seen")
 
 
 @bad("MLB705", "flux-system/config", says="config waits for")
@@ -1633,7 +1633,7 @@ def kustomizations_in_a_circle(world):
     flux(world)
     steps = [one for one in world.plan.steps if one.ref.name != "metallb" or one.ref.kind != "Kustomization"]
     config = Ref("Kustomization", FLUX, "config")
-    world.plan = Plan((*steps, Step(Ref("Kustomization", FLUX, "metallb"), after=(config,), waits=True)))
+    world.plan = SyncOrder((*steps, SyncItem(Ref("Kustomization", FLUX, "metallb"), after=(config,), waits=True)))
 
 
 @bad("MLB705", "flux-system/config", severity="warning", says="did you mean metallb?")
@@ -1736,7 +1736,7 @@ def flux_waits_the_wrong_way_round(world):
         replace(one, after=(config,)) if one.ref == Ref("Kustomization", FLUX, "metallb") else one
         for one in world.plan.steps
     ]
-    world.plan = Plan(tuple(steps))
+    world.plan = SyncOrder(tuple(steps))
 
 
 @bad("MLB706", f"{HOME}/main-pool", says="it is wrong")
@@ -1766,7 +1766,7 @@ def formats_of_today(world):
 def test_rule(case):
     world = World()
     case.change(world)
-    verdict = judge(world.snapshot(), Options.make(**case.options))
+    verdict = evaluate(world.snapshot(), Options.make(**case.options))
     found = [finding for finding in verdict.findings if finding.code == case.code]
     if case.object is None:
         assert [str(finding) for finding in found] == []
@@ -1795,7 +1795,7 @@ def test_a_rejection_for_the_sake_of_a_living_address_names_it():
     world = World()
     pool_shrank(world)
     world.get("configurationstates", "speaker-cp-2")["status"].update(result="Invalid", errorSummary="sync state error")
-    (finding,) = judge(world.snapshot()).of("MLB111")
+    (finding,) = evaluate(world.snapshot()).of("MLB111")
     assert finding.caused_by == ("MLB512",)
 
 
@@ -1815,7 +1815,7 @@ def test_what_differs_from_the_release_is_the_cause_and_its_fix_counts():
     world = World()
     a_key_is_added_to_the_node_selector(world)
     world.remove_speaker("worker-1")
-    verdict = judge(world.snapshot())
+    verdict = evaluate(world.snapshot())
     (cause,), (finding,) = verdict.of("MLB114"), verdict.of("MLB103")
     assert finding.caused_by[0] == "MLB114" and finding.fix == cause.fix
     patch = '{"spec": {"template": {"spec": {"nodeSelector": {"example.com/x": null}}}}}'
@@ -1823,9 +1823,9 @@ def test_what_differs_from_the_release_is_the_cause_and_its_fix_counts():
 
 
 def test_an_owner_that_is_not_helm_skips_the_comparison_with_the_reason():
-    (check,) = [one for one in judge(World().snapshot()).checks if one.id == "MLB113"]
+    (check,) = [one for one in evaluate(World().snapshot()).checks if one.id == "MLB113"]
     assert check.result == "skipped" and "was not found among the Secrets" in check.reason
     world = World()
     release(world, unread={"ClusterRole": "forbidden"})
-    (check,) = [one for one in judge(world.snapshot()).checks if one.id == "MLB114"]
+    (check,) = [one for one in evaluate(world.snapshot()).checks if one.id == "MLB114"]
     assert check.result == "skipped" and "ClusterRole" in check.reason

@@ -10,12 +10,12 @@ import hashlib
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.analysis import facts
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import WORDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.capabilities import Capabilities
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import (
     CANDIDATE,
     CODES,
     CORDONED,
+    ELECTED,
     EXCLUDED,
     NETWORK_UNAVAILABLE,
     NO_LOCAL_ENDPOINT,
@@ -23,8 +23,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election i
     NO_SPEAKER,
     NOT_SELECTED,
     SPEAKER_NOT_READY,
-    WINNER,
-    Elector,
+    WORDS,
+    Election,
     elected,
     expected,
     predictions,
@@ -70,9 +70,9 @@ def test_the_winner_is_the_first_in_line_whatever_the_names(nodes, address):
 @given(st.sets(st.sampled_from(NODES), min_size=2), st.ip_addresses())
 def test_only_the_winners_loss_moves_an_address(nodes, address):
     """What makes failover calm: an address does not move when a node goes that did not announce it."""
-    winner = elected(nodes, str(address))
-    for gone in nodes - {winner}:
-        assert elected(nodes - {gone}, str(address)) == winner
+    elected_node = elected(nodes, str(address))
+    for gone in nodes - {elected_node}:
+        assert elected(nodes - {gone}, str(address)) == elected_node
 
 
 # -- upstream's cases (speaker/layer2_controller_test.go): two nodes, 10.20.30.1 is iris2's and .2 is iris1's -----------
@@ -106,11 +106,11 @@ def on(world: World, *nodes: str) -> None:
 def why_not(outcome, node: str) -> str:
     """The reason word for one node."""
     if node in outcome.candidates:
-        return WINNER if node == outcome.winner else CANDIDATE
-    return outcome.base.why.get(node) or NO_LOCAL_ENDPOINT
+        return ELECTED if node == outcome.elected_node else CANDIDATE
+    return outcome.eligible.reasons.get(node) or NO_LOCAL_ENDPOINT
 
 
-def winner(world: World) -> str | None:
+def elected_node(world: World) -> str | None:
     return predictions(world.snapshot())[("test", "svc")]
 
 
@@ -142,7 +142,7 @@ def test_should_announce_from_nodes(version, endpoints, advertised, policy, excl
     if ignored:
         for pod in world.objects["pods"]:
             pod["spec"]["containers"][0].setdefault("args", []).append("--ignore-exclude-lb")
-    assert winner(world) == node
+    assert elected_node(world) == node
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -163,7 +163,7 @@ def test_should_announce_by_endpoints_under_policy_local(version, address, ready
     on(world, *BOTH)
     for name, state in ready.items():
         world.add_endpoints("test", "svc", [name], ready=state)
-    assert winner(world) == node
+    assert elected_node(world) == node
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_which_endpoints_serve(conditions, serves):
     world = iris(on=("iris1",))
     on(world, *BOTH)
     world.get("endpointslices", "svc-abcde")["endpoints"][0]["conditions"] = conditions
-    assert winner(world) == ("iris2" if serves else None)
+    assert elected_node(world) == ("iris2" if serves else None)
 
 
 # -- versions ---------------------------------------------------------------------------------------------------------
@@ -194,10 +194,10 @@ def test_a_cordoned_node_announces_since_0_15(version, node):
     world = iris(version, on=("iris1",))
     on(world, *BOTH)
     world.get("nodes", "iris2")["spec"]["unschedulable"] = True
-    assert winner(world) == node
-    elector = Elector(world.snapshot())
-    outcome = elector.elect(elector.snapshot.balanced[0])
-    assert why_not(outcome, "iris2") == (CORDONED if version == "0.14.9" else WINNER)
+    assert elected_node(world) == node
+    election = Election(world.snapshot())
+    outcome = election.elect(election.snapshot.load_balancer_services[0])
+    assert why_not(outcome, "iris2") == (CORDONED if version == "0.14.9" else ELECTED)
 
 
 @pytest.mark.parametrize(("version", "node"), [("0.14.9", None), ("0.15.0", "iris2"), ("0.16.1", "iris2")])
@@ -209,7 +209,7 @@ def test_without_memberlist_all_nodes_count_since_0_15_and_none_before(version, 
         for container in spec["containers"]:
             container["env"] = [one for one in container.get("env", ()) if "BIND_ADDR" not in one["name"]]
     world.remove_speaker("iris2")  # dead, and elected all the same
-    assert winner(world) == node
+    assert elected_node(world) == node
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_service_selectors_count_where_the_crd_has_them(labels, selectors, nodes
         world = iris(version, on=("iris1",), labels=labels)
         spec = {"serviceSelectors": selectors} if selectors else {}
         world.add_advertisement("all", ipAddressPools=["default"], **spec)
-        assert winner(world) == node, version
+        assert elected_node(world) == node, version
 
 
 def test_service_and_node_selectors_go_together():
@@ -245,7 +245,7 @@ def test_service_and_node_selectors_go_together():
             nodeSelectors=[{"matchLabels": node}],
             serviceSelectors=[{"matchLabels": {"app": app}}],
         )
-    assert winner(world) == "iris1"
+    assert elected_node(world) == "iris1"
 
 
 # -- preferences, 0.16.2 ------------------------------------------------------------------------------------------------
@@ -289,13 +289,13 @@ def test_preferred_nodes(version, specs, node):
     world = iris(version, on=("iris1",), labels={"app": "web"})
     for number, spec in enumerate(specs):
         world.add_advertisement(f"number-{number}", ipAddressPools=["default"], **spec)
-    assert winner(world) == node
+    assert elected_node(world) == node
 
 
 def test_a_preferred_node_with_policy_local_needs_an_endpoint():
     world = iris("0.16.2", on=("iris2",), **LOCAL)
     world.add_advertisement("all", ipAddressPools=["default"], preferredNodeSelectors=[prefer("iris1", 100)])
-    assert winner(world) == "iris2"
+    assert elected_node(world) == "iris2"
 
 
 @pytest.mark.parametrize("prefix", ["metallb.io/", "metallb.universe.tf/"])
@@ -305,24 +305,24 @@ def test_a_preferred_node_with_policy_local_needs_an_endpoint():
 def test_a_shared_address_and_service_selectors(prefix, version, key, node):
     world = iris(version, on=("iris1",), labels={"app": "web"}, annotations={f"{prefix}allow-shared-ip": key})
     world.add_advertisement("web", ipAddressPools=["default"], serviceSelectors=[{"matchLabels": {"app": "web"}}])
-    assert winner(world) == node
+    assert elected_node(world) == node
 
 
 def test_a_shared_address_without_service_selectors_is_announced():
     world = iris("0.16.2", on=("iris1",), annotations={"metallb.io/allow-shared-ip": "k"})
     world.add_advertisement("web", ipAddressPools=["default"], preferredNodeSelectors=[prefer("iris1", 1)])
-    assert winner(world) == "iris1"
+    assert elected_node(world) == "iris1"
 
 
 def test_a_field_that_nobody_here_knows_makes_the_elected_node_unknown():
     world = iris("0.16.2", on=("iris1",))
     world.set_fields("ipAddressPools", "serviceSelectors", "preferredNodeSelectors", "electionMode")
     world.add_advertisement("all", ipAddressPools=["default"], electionMode="least-loaded")
-    elector = Elector(world.snapshot())
-    found = elector.elect(elector.snapshot.balanced[0])
-    assert found.verdict == "announced" and found.winner is None and "electionMode" in found.doubt
+    election = Election(world.snapshot())
+    found = election.elect(election.snapshot.load_balancer_services[0])
+    assert found.verdict == "announced" and found.elected_node is None and "electionMode" in found.doubt
     world.get("l2advertisements", "all")["spec"].pop("electionMode")
-    assert winner(world) == "iris2", "unused, it changes nothing"
+    assert elected_node(world) == "iris2", "unused, it changes nothing"
 
 
 @pytest.mark.parametrize(
@@ -400,20 +400,20 @@ def test_every_node_has_its_reason():
     selector = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["other"]}]}
     world.get("l2advertisements", "l2-adv")["spec"]["nodeSelectors"] = [selector]
     world.add_service("default/far", "192.168.7.210", on=("worker-5", "cp-2"), externalTrafficPolicy="Local")
-    elector = Elector(world.snapshot())
-    outcome = elector.elect(elector.snapshot.services[("default", "far")])
-    assert {node: why_not(outcome, node) for node in elector.snapshot.nodes} == {
+    election = Election(world.snapshot())
+    outcome = election.elect(election.snapshot.services[("default", "far")])
+    assert {node: why_not(outcome, node) for node in election.snapshot.nodes} == {
         "cp-1": EXCLUDED,
-        "cp-2": WINNER if outcome.winner == "cp-2" else CANDIDATE,
+        "cp-2": ELECTED if outcome.elected_node == "cp-2" else CANDIDATE,
         "cp-3": EXCLUDED,
         "worker-1": NO_LOCAL_ENDPOINT,
         "worker-2": NO_SPEAKER,
         "worker-3": SPEAKER_NOT_READY,
         "worker-4": NETWORK_UNAVAILABLE,
-        "worker-5": WINNER if outcome.winner == "worker-5" else CANDIDATE,
+        "worker-5": ELECTED if outcome.elected_node == "worker-5" else CANDIDATE,
         "other": NOT_SELECTED,
     }
-    assert outcome.winner == elected(["cp-2", "worker-5"], "192.168.7.210")
+    assert outcome.elected_node == elected(["cp-2", "worker-5"], "192.168.7.210")
 
 
 @pytest.mark.parametrize("text", ["", "true", "false"])
@@ -421,7 +421,7 @@ def test_the_labels_value_plays_no_part(text):
     world = iris(on=("iris1",))
     on(world, *BOTH)
     world.get("nodes", "iris2")["metadata"]["labels"][EXCLUDE] = text
-    assert winner(world) == "iris1"
+    assert elected_node(world) == "iris1"
 
 
 @pytest.mark.parametrize("ready", ["True", "False", "Unknown"])
@@ -429,7 +429,7 @@ def test_whether_a_node_is_ready_plays_no_part(ready):
     world = iris(on=("iris1",))
     on(world, *BOTH)
     world.get("nodes", "iris2")["status"]["conditions"] = [condition("Ready", ready)]
-    assert winner(world) == "iris2"
+    assert elected_node(world) == "iris2"
 
 
 @pytest.mark.parametrize(
@@ -448,8 +448,8 @@ def test_why_nobody_announces(break_it, verdict):
     on(world, *BOTH)
     break_it(world)
     snapshot = world.snapshot()
-    elector = Elector(snapshot)
-    assert elector.elect(snapshot.balanced[0]).verdict == verdict
+    election = Election(snapshot)
+    assert election.elect(snapshot.load_balancer_services[0]).verdict == verdict
 
 
 def test_every_reason_has_words_and_known_codes():
@@ -481,6 +481,6 @@ def test_a_terminating_pod_that_decides_is_seen(policy, leaving, staying, moves)
     old["endpoints"][0]["conditions"] = {"ready": False, "serving": True, "terminating": True}
     if staying:
         world.add_endpoints("test", "svc", [staying])
-    elector = Elector(world.snapshot())
-    assert elector.in_motion(elector.snapshot.balanced[0]) is moves
+    election = Election(world.snapshot())
+    assert election.in_motion(election.snapshot.load_balancer_services[0]) is moves
     assert facts(world.snapshot())["settled"] is not moves

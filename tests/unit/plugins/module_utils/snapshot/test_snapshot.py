@@ -13,7 +13,7 @@ import stat
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListOutcome, ListRequest
-from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import judge
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import (
     FORMAT_VERSION,
     SnapshotError,
@@ -24,7 +24,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file impor
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import ELECTION, gather
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot, written
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot, from_manifests
 from ansible_collections.l2ops.metallb.tests.unit.world import HOME, TAKEN, World
 
 
@@ -73,7 +73,7 @@ def test_gathered_is_what_was_recorded():
     snapshot = gather(kube, ListRequest)
     assert snapshot.namespace == HOME and not snapshot.missing
     assert set(snapshot.nodes) == {"cp-1", "cp-2", "cp-3", "worker-1"}
-    assert [one.path for one in snapshot.balanced] == ["default/my-nginx", "traefik/traefik"]
+    assert [one.path for one in snapshot.load_balancer_services] == ["default/my-nginx", "traefik/traefik"]
     assert len(kube.asked) <= 25, "few calls, whatever the size of the cluster"
 
 
@@ -92,7 +92,7 @@ def test_what_may_not_be_listed_everywhere_is_listed_at_home():
 def test_what_may_not_be_listed_at_all_is_missing_and_its_rules_say_so():
     snapshot = gather(Served(World(), forbidden=["nodes"]), ListRequest)
     assert "nodes" in snapshot.missing and not snapshot.has("nodes")
-    checks = {one.id: one for one in judge(snapshot).checks}
+    checks = {one.id: one for one in evaluate(snapshot).checks}
     assert checks["MLB201"].result == "skipped" and "nodes" in checks["MLB201"].reason
 
 
@@ -119,8 +119,8 @@ def test_saved_and_loaded_is_judged_alike(tmp_path, name):
     save(before, str(path))
     after = load(str(path))
     assert after.taken == TAKEN and after.namespace == HOME and after.missing == before.missing
-    assert [str(one) for one in judge(after).findings] == [str(one) for one in judge(before).findings]
-    assert judge(after).of("MLB301")
+    assert [str(one) for one in evaluate(after).findings] == [str(one) for one in evaluate(before).findings]
+    assert evaluate(after).of("MLB301")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600, "addresses and names are nobody else's business"
     save(after, str(tmp_path / f"again-{name}"))
     assert (tmp_path / f"again-{name}").read_bytes() == path.read_bytes()
@@ -163,8 +163,8 @@ def test_what_is_no_snapshot_is_said(data, said):
 
 def test_a_snapshot_of_nothing_is_a_snapshot():
     empty = loads(b'{"format": "l2ops.metallb/snapshot", "version": 1, "objects": {}}')
-    assert not empty.installed and empty.balanced == []
-    assert all(check.result in ("skipped", "passed") for check in judge(empty).checks)
+    assert not empty.installed and empty.load_balancer_services == []
+    assert all(check.result in ("skipped", "passed") for check in evaluate(empty).checks)
 
 
 # -- laying over ------------------------------------------------------------------------------------------------------
@@ -197,9 +197,9 @@ def test_pruning_leaves_only_what_is_written():
 
 def test_written_alone_has_no_cluster_behind_it():
     one = {"kind": "IPAddressPool", "metadata": {"name": "new"}, "spec": {"addresses": ["10.0.0.0/24"]}}
-    snapshot = written([one])
+    snapshot = from_manifests([one])
     assert snapshot.static and snapshot.has("l2advertisements") and not snapshot.has("nodes")
-    assert "MLB401" in {finding.code for finding in judge(snapshot).findings}
+    assert "MLB401" in {finding.code for finding in evaluate(snapshot).findings}
 
 
 # -- slim -------------------------------------------------------------------------------------------------------------
@@ -214,6 +214,6 @@ def test_slim_keeps_what_rules_read():
     after = Snapshot.from_objects(
         {plural: [slim(plural, obj) for obj in found] for plural, found in as_dict(before).items()}, taken=TAKEN
     )
-    assert [str(one) for one in judge(after).findings] == [str(one) for one in judge(before).findings] == []
+    assert [str(one) for one in evaluate(after).findings] == [str(one) for one in evaluate(before).findings] == []
     assert after.advertisements[0].changed == before.advertisements[0].changed > 0
     assert "fieldsV1" not in json.dumps(after.raw("l2advertisements"))

@@ -14,7 +14,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._talos.machine_confi
     patches,
     places,
     places_of,
-    written,
+    render_patches,
 )
 
 KEY = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -77,15 +77,15 @@ def test_talos_words(said, done):
 def test_from_1_14_on_both_places_are_cleared(versions, new):
     assert places_of(versions) == ["machine.nodeLabels", *(["KubeNodeConfig"] if new else [])]
     for form, texts in (("talos", 2), ("omni", 2), ("omni-template", 1)):
-        given = written(form, KEY, "mine", versions=versions)
+        given = render_patches(form, KEY, "mine", versions=versions)
         assert len(given) == texts * (2 if new and texts == 2 else 1)
         assert ("KubeNodeConfig" in " ".join(given)) is new
 
 
 def test_omni_wants_a_cluster_and_a_known_form():
     with pytest.raises(ValueError, match="metallb_omni_cluster"):
-        written("omni", KEY)
+        render_patches("omni", KEY)
     with pytest.raises(ValueError, match="omni-template"):
-        written("helm", KEY)
-    ids = [json.loads(one)["metadata"]["id"] for one in written("omni", KEY, "mine")]
+        render_patches("helm", KEY)
+    ids = [json.loads(one)["metadata"]["id"] for one in render_patches("omni", KEY, "mine")]
     assert ids == ["490-mine-control-planes-metallb-l2-a-set", "491-mine-control-planes-metallb-l2-b-delete"]

@@ -70,7 +70,7 @@ def test_services_and_pools_of_a_snapshot_are_targets():
     assert all(one.names for one in wanted.values())
     free = targets.parse_targets(info["pools"], 1000, info["services"])
     assert free and not {one.address for one in free} & {one.address for one in wanted.values()}
-    assert targets.parse_targets([{"name": "new", "addresses": [], "predicted": ""}, "192.168.7.9"], 9)[0].names == []
+    assert targets.parse_targets([{"name": "new", "addresses": [], "elected": ""}, "192.168.7.9"], 9)[0].names == []
 
 
 def test_excluded_addresses_are_not_asked():

@@ -13,7 +13,7 @@ help: ## this list
 demo: ## a real cluster from nothing, site.yml against it, and the table of services
 	@$(PYTHON) tests/lab/demo.py
 
-test: ## everything: lint, sanity, unit, Molecule on the lab, integration, the story on real Talos
+test: ## what CI runs: lint, sanity, unit, Molecule on the lab, integration
 	@$(PYTHON) tests/lab/suite.py
 
 check: ## lint and unit tests: seconds, no lab

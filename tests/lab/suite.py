@@ -16,14 +16,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from l2lab import cluster, drive, host, ui
-from l2lab.settings import ROOT, STATE, TALOS_CLUSTER, Settings
+from l2lab import drive, host, ui
+from l2lab.settings import ROOT, STATE, Settings
 
 SCENARIOS = ("kind", "broken")
 END = 25
-# The rulebook has nothing to say for so long on a healthy cluster; watched while the Talos lab is at work.
-QUIET_SECONDS = 600
-QUIET_TEST = "tests/integration/test_monitor.py::test_the_rulebook_is_quiet_on_a_healthy_cluster"
+# Has a target of its own, with the lab of Talos nodes: the build of talosctl alone takes minutes.
+OF_TALOS = "tests/integration/test_talosctl.py"
 
 
 class Suite:
@@ -46,7 +45,7 @@ class Suite:
         return self.ended(name, process.returncode == 0, time.monotonic() - began, list(end))
 
     @contextmanager
-    def beside(self, name: str, command: list[str], env: dict[str, str]) -> Iterator[None]:
+    def beside(self, name: str, command: list[str], env: dict[str, str] | None) -> Iterator[None]:
         """A step that waits more than it works, while another one runs. What it said is shown when it is over."""
         ui.say(f"== {name}, beside what follows: {' '.join(Path(c).name if c.startswith('/') else c for c in command)}")
         began = time.monotonic()
@@ -75,6 +74,9 @@ class Suite:
         ui.say(f"== {name}: {'passed' if ok else 'FAILED'} after {seconds:.0f} s")
         return ok
 
+    def passed(self, name: str) -> bool:
+        return any(ok for step, ok, _seconds in self.results if step == name)
+
     def close(self) -> int:
         failed = [name for name, ok, _seconds in self.results if not ok]
         for name in failed:
@@ -88,42 +90,30 @@ class Suite:
         return 1 if failed else 0
 
 
-def on_talos(suite: Suite, engine: host.Engine, quiet: tuple[list[str], dict[str, str]]) -> None:
-    """The scenario on real Talos nodes, last: it builds for minutes. Its lab goes again, unless it stood before or shows what failed.
-
-    Meanwhile nothing happens in the first lab, so the rulebook is watched there.
-    """
-    if engine.name != "podman":
-        ui.say("== talos: left out, the lab of real Talos nodes needs podman (LAB_ENGINE=podman, as root)")
-        return
-    script = [sys.executable, "tests/lab/talos.py"]
-    stood = engine.exists("container", f"{TALOS_CLUSTER}-control-plane")
-    with suite.beside(f"rulebook quiet for {QUIET_SECONDS} s", *quiet):
-        if suite.step("talos", [*script, "test"]) and not stood:
-            ui.run([*script, "down"], cwd=ROOT)
-
-
 def main() -> int:
     suite = Suite()
     python3 = sys.executable
-    checks = ["lint", "unit", "docs", "changelog", "sanity", "importer", "install-smoke"]
+    # Formatting and unit tests first: they fail in seconds, the lab takes minutes. The others run while it is built.
+    first, beside = ("lint", "unit"), ("docs", "changelog", "importer", "install-smoke", "sanity")
     try:
         settings = Settings()
         engine = host.engine(settings)
         python = drive.Environment()
         python.ready()
-        # Formatting and unit tests first: they fail in seconds, the lab takes minutes.
-        for check in checks:
+        for check in first:
             suite.step(check, [python3, str(drive.TOOLS / "check.py"), check])
-        cluster.up(settings, engine)
+        with suite.beside("lab", [python3, "tests/lab/lab.py", "up"], None):
+            for check in beside:
+                suite.step(check, [python3, str(drive.TOOLS / "check.py"), check])
+        if not suite.passed("lab"):
+            return suite.close()
         env = drive.environment(settings, engine)
         env["MOLECULE_GLOB"] = "extensions/molecule/*/molecule.yml"
         pytest = str(drive.VENV / "pytest")
         suite.step("network namespaces", [pytest, "-q", "tests/netns"], env)
         for scenario in SCENARIOS:
             suite.step(f"molecule {scenario}", [str(drive.VENV / "molecule"), "test", "-s", scenario], env)
-        suite.step("integration", [pytest, "-q", "--durations=15", "tests/integration"], env)
-        on_talos(suite, engine, ([pytest, "-q", QUIET_TEST], {**env, "L2OPS_QUIET_SECONDS": str(QUIET_SECONDS)}))
+        suite.step("integration", [pytest, "-q", "--durations=15", f"--ignore={OF_TALOS}", "tests/integration"], env)
     except ui.LabError as why:
         print(f"\n{why}", file=sys.stderr)
         suite.results.append((f"stopped: {str(why).splitlines()[0]}", False, time.monotonic() - ui.START))

@@ -20,18 +20,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from l2lab import cluster, drive, host, talos, ui  # noqa: E402
 from l2lab.settings import ROOT, Settings  # noqa: E402
-from suite import Suite  # noqa: E402
+from suite import OF_TALOS, Suite  # noqa: E402
 
 
 def test(settings: Settings, engine: host.Engine) -> int:
-    """The lab, and the Molecule scenario that tells the source document's story on it."""
+    """The lab, what talosctl makes of the patches, and the Molecule scenario that tells the source document's story."""
     python = drive.Environment()
     talos.up(settings, engine)
     python.ready()
     env = drive.environment(settings, engine)
     env["MOLECULE_GLOB"] = "extensions/molecule/*/molecule.yml"
     suite = Suite()
-    molecule = str(drive.VENV / "molecule")
+    molecule, pytest = str(drive.VENV / "molecule"), str(drive.VENV / "pytest")
+    suite.step("talosctl", [pytest, "-q", OF_TALOS], env)
     # A run that was broken off counts as prepared otherwise.
     ui.run([molecule, "reset", "-s", "talos"], env=env, cwd=ROOT)
     suite.step("molecule talos", [molecule, "test", "-s", "talos"], env)

@@ -116,12 +116,13 @@ GO_MODULES = (
     ),
     GoModule("metallb", _METALLB, usual="90 s"),
     GoModule("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, usual="60 s"),
-    GoModule(
-        "talosctl",
-        {"talosctl": "github.com/siderolabs/talos/cmd/talosctl"},
-        (f"{TALOS_PACKAGE}/version.Tag={TALOS}", f"{TALOS_PACKAGE}/gendata.VersionTag={TALOS}"),
-        "3 min",
-    ),
+)
+# Only for the lab of Talos nodes and tests/integration/test_talosctl.py.
+TALOSCTL = GoModule(
+    "talosctl",
+    {"talosctl": "github.com/siderolabs/talos/cmd/talosctl"},
+    (f"{TALOS_PACKAGE}/version.Tag={TALOS}", f"{TALOS_PACKAGE}/gendata.VersionTag={TALOS}"),
+    "3 min",
 )
 # MetalLB's other versions, made when the lab is to run them (LAB_METALLB). v0.16.2 asks for frr-k8s v0.0.27, which not every Go module
 # proxy serves; v0.0.26 lacks one type, which only this file of BGP's uses.
@@ -140,7 +141,7 @@ OTHER_METALLB = {
     )
 }
 # What a lab with pulled images still needs on this side.
-CLIENT_PROGRAMS = ("kind", "kubectl", "helm", "talosctl")
+CLIENT_PROGRAMS = ("kind", "kubectl", "helm")
 
 
 def digest(*parts: object) -> str:
@@ -486,7 +487,7 @@ class Images:
 def build_images(engine: Engine) -> Images:
     """Node, LAN client and load balancer images, built here; each anew only when something it is made from has changed."""
     version = go_version()
-    go_keys = [build_go(module, version) for module in GO_MODULES if module.folder not in ("kind", "helm", "talosctl")]
+    go_keys = [build_go(module, version) for module in GO_MODULES if module.folder not in ("kind", "helm")]
     for module in GO_MODULES:
         build_go(module, version)
     tree, tree_key = build_rootfs()
@@ -594,7 +595,7 @@ def prefer_pull(engine: Engine, wanted: str, image: str) -> bool:
 
 
 def client_programs() -> None:
-    """kubectl, helm, kind and talosctl for a lab with pulled images: those found on PATH, else built."""
+    """kubectl, helm and kind for a lab with pulled images: those found on PATH, else built."""
     BIN.mkdir(parents=True, exist_ok=True)
     for program in CLIENT_PROGRAMS:
         if (BIN / program).exists():

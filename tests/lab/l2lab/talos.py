@@ -165,6 +165,7 @@ def pull_images() -> list[Path]:
     """Archives of all that Talos and the pods on it pull, under the names they ask for."""
     version = build.go_version()
     keys = [build.build_go(module, version) for module in build.GO_MODULES]
+    build.build_go(build.TALOSCTL, version)
     tree, tree_key = build.build_rootfs()
     archives = {build.pod_images: CACHE / "pod-images.tar", talos_images: CACHE / "talos-images.tar"}
     key = build.digest(keys, tree_key, [inspect.getsource(part) for part in (build.OciArchive, *archives)])

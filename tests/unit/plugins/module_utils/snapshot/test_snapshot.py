@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import stat
+import tracemalloc
+import zlib
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListOutcome, ListRequest
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import file
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import (
     FORMAT_VERSION,
     SnapshotError,
@@ -26,6 +30,11 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds impo
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot, from_manifests
 from ansible_collections.l2ops.metallb.tests.unit.world import HOME, TAKEN, World
+
+
+def shell(taken="1", objects="{}"):
+    """A snapshot with these parts as JSON."""
+    return f'{{"format": "l2ops.metallb/snapshot", "version": 1, "taken": {taken}, "objects": {objects}}}'.encode()
 
 
 class Served:
@@ -154,11 +163,71 @@ def test_no_secret_and_no_foreign_environment_is_saved(tmp_path):
         (b'{"format": "l2ops.metallb/snapshot", "version": 1, "objects": {"nodes": 1}}', "damaged"),
         (b'{"format": "l2ops.metallb/snapshot", "version": 1, "objects": {"nodes": [1]}}', "damaged"),
         (gzip.compress(b"{}", mtime=0)[:-3], "cannot be decompressed"),
+        (gzip.compress(b"{}", mtime=0) + b"rest", "cannot be decompressed"),
+        (shell(taken="1" + 400 * "0"), "is not a time"),
+        (shell(taken="NaN"), "is not a time"),
+        (shell(taken="-Infinity"), "is not a time"),
+        (shell(taken="7" * 6000), "is (no JSON|not a time)|damaged|no snapshot"),
+        (shell(objects=100_000 * "[" + 100_000 * "]"), "nested too deeply"),
+        (100_000 * b'{"a":', "nested too deeply"),
+        (shell(objects='{"nodes": [{"metadata": {"name": "cp-\\ud83d"}}]}'), "not Unicode"),
+        (b'{"format": "\xed\xa0\xbd"}', "no JSON"),
     ],
 )
 def test_what_is_no_snapshot_is_said(data, said):
     with pytest.raises(SnapshotError, match=said):
         loads(data, "a.json")
+
+
+def test_a_character_of_two_halves_is_text():
+    smile = shell(objects='{"nodes": [{"metadata": {"name": "a", "labels": {"x": "\\ud83d\\ude00"}}}]}')
+    assert loads(smile).nodes["a"].labels == {"x": "\U0001f600"}
+
+
+def test_a_flipped_bit_is_an_error_with_a_sentence_or_nothing(tmp_path):
+    save(World().snapshot(), str(tmp_path / "x.json.gz"))
+    good = (tmp_path / "x.json.gz").read_bytes()
+    told = 0
+    for bit in range(0, 8 * len(good), 37):
+        bad = bytearray(good)
+        bad[bit // 8] ^= 1 << bit % 8
+        try:
+            loads(bytes(bad), "a.json.gz")
+        except SnapshotError as error:
+            told += "a.json.gz is" in str(error)
+    assert told > 100
+
+
+def test_gigabytes_of_blanks_are_not_unpacked(tmp_path):
+    packer = zlib.compressobj(9, wbits=31)
+    blanks = b" " * 10_000_000
+    (tmp_path / "x.json.gz").write_bytes(b"".join(packer.compress(blanks) for _count in range(8)) + packer.flush())
+    tracemalloc.start()
+    with pytest.raises(SnapshotError, match="unpacks to more than"):
+        load(str(tmp_path / "x.json.gz"))
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
+
+
+def test_gzip_files_one_after_the_other_are_one(tmp_path):
+    whole = shell()
+    assert not loads(gzip.compress(whole[:9]) + gzip.compress(whole[9:])).installed
+
+
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), "/dev/zero", "/dev/null"):
+        with pytest.raises(SnapshotError, match="not a regular file"):
+            load(path)
+    with pytest.raises(OSError, match="directory"):
+        load(str(tmp_path))
+
+
+def test_a_snapshot_is_not_larger_than_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(file, "MAX_SIZE", 2_000_000)
+    (tmp_path / "x.json").write_bytes(b" " * 2_000_001)
+    with pytest.raises(SnapshotError, match="more than 2 MB"):
+        load(str(tmp_path / "x.json"))
 
 
 def test_a_snapshot_of_nothing_is_a_snapshot():

@@ -169,8 +169,9 @@ class Omni:
             done = subprocess.run(
                 [program, *self.common, *arguments],
                 capture_output=True,
-                text=True,
                 check=False,
+                encoding="utf-8",
+                errors="replace",
                 stdin=subprocess.DEVNULL,
                 timeout=self.module.params["timeout"],
             )

@@ -136,7 +136,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations.node_labels import EXCLUDE_LABEL, listing
-from ansible_collections.l2ops.metallb.plugins.module_utils._talos.machine_config import outcome, patches, places
+from ansible_collections.l2ops.metallb.plugins.module_utils._talos.machine_config import (
+    loaded,
+    outcome,
+    patches,
+    places,
+)
 
 try:
     import yaml
@@ -174,7 +179,12 @@ class Talos:
         command = [self.program, *self.common, "--nodes", address, *arguments]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=self.module.params["timeout"]
+                command,
+                capture_output=True,
+                check=False,
+                encoding="utf-8",
+                errors="replace",
+                timeout=self.module.params["timeout"],
             )
         except OSError as why:
             raise NodeError(
@@ -192,7 +202,7 @@ class Talos:
         if code:
             raise NodeError(f"its machine configuration cannot be read: {_last(why)}. Talos' rights: role os:admin.")
         try:
-            documents = [one for one in yaml.safe_load_all(text) if one is not None]
+            documents = [one for one in loaded(text) if one is not None]
         except yaml.YAMLError:
             # Its words would quote the configuration, and with it secrets.
             raise NodeError("what talosctl gave as its machine configuration is no YAML.") from None

@@ -217,7 +217,7 @@ PACKAGES: dict[str, set[str]] = {
     "_model": set(),
     "_kube": set(),
     "_wire": set(),
-    "_talos": set(),
+    "_talos": {"_model"},
     "_findings": {"_model"},
     "_ownership": {"_model"},
     "_snapshot": {"_model", "_ownership"},

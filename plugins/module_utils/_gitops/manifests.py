@@ -40,6 +40,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.reader impor
     decode,
     documents,
     load_text,
+    read_octets,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.repository import (
     plan_of,
@@ -55,6 +56,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.tree import 
     walk,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.apply_order import FileFault, SyncOrder
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.files import OddFile
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     Object,
     as_dict,
@@ -162,10 +164,9 @@ class _Collected:
             try:
                 text = self.texts.get(full)
                 if text is None:
-                    with open(full, "rb") as stream:
-                        text = decode(stream.read())
+                    text = decode(read_octets(full))
                 self.plain[full] = [one.value for one in documents(text, self.yaml)]
-            except (OSError, Unreadable):
+            except (OSError, OddFile, Unreadable):
                 self.plain[full] = []
         return self.plain[full]
 
@@ -233,13 +234,16 @@ def read_repository(top: str, texts: Mapping[str, str | None], namespace: str, y
 
 def _read_file(path: str, found: Reading, collected: _Collected, named: bool) -> None:
     try:
-        with open(path, "rb") as stream:
-            raw = stream.read()
-        text = decode(raw)
+        text = decode(read_octets(path))
     except OSError as error:
         if named:
             raise ManifestError(f"{path} cannot be read: {error.strerror}.") from error
         found.left_out.append(LeftOut("cannot be opened", path, 0, str(error.strerror)))
+        return
+    except OddFile as error:
+        if named:
+            raise ManifestError(f"{path} is {error}.") from error
+        found.left_out.append(LeftOut(str(error), path))
         return
     except Unreadable as error:
         if named:
@@ -281,7 +285,7 @@ class _File:
             raise ManifestError(
                 f"{where}: {detail or reason}" + (f" ({reason})" if detail and detail != reason else "") + f".{hint}"
             )
-        metallb, pools = mentions(self.text.encode())
+        metallb, pools = mentions(self.text.encode("utf-8", "replace"))
         self.found.left_out.append(LeftOut(reason, self.path, line, detail, metallb, pools))
 
     def item(self, obj: Object, document: Document, line: int) -> Item:

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.files import read_beginning
+
 # Deeper than any manifest, and shallow enough for everything that walks over one.
 MAX_DEPTH = 100
 # Nodes that aliases may add to a document. Kubernetes' own reader allows 400,000 in the worst case.
@@ -135,8 +137,10 @@ def _integer(text: str) -> Any:
 
 def documents(text: str, yaml: Any) -> Iterator[Document]:
     """The documents of a text, one by one: what stands before a fault is given. yaml is PyYAML. Raises Unreadable."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    loader = None
     try:
+        # PyYAML without libyaml looks for control characters here.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         builder = _Builder(yaml)
         while loader.check_event():
             document = builder.take(loader.get_event())
@@ -154,7 +158,8 @@ def documents(text: str, yaml: Any) -> Iterator[Document]:
     except (ValueError, OverflowError) as error:
         raise Unreadable(NOT_YAML, 0, str(error)) from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 class _Builder:
@@ -207,6 +212,11 @@ class _Builder:
         text, line = event.value, event.start_mark.line + 1
         tag = event.tag
         plain = event.implicit[0] and (tag is None or tag == "!")
+        if event.style == '"' and not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:  # "\ud800", which libyaml refuses and PyYAML's own parser does not
+                raise Unreadable(NOT_YAML, line, "half of a character that takes two") from error
         if self.frames and self._wants_key(self.frames[-1]):
             frame = self.frames[-1]
             frame.key, frame.key_line, frame.merging = text, line, plain and text == "<<"
@@ -298,8 +308,30 @@ def load_text(text: Any, yaml: Any) -> Any:
 def as_json(text: str) -> Any:
     """JSON with tabs is no YAML to PyYAML. Raises Unreadable."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(
-            "not valid JSON", getattr(error, "lineno", 0), str(getattr(error, "msg", "")) or TOO_DEEP
-        ) from error
+        value = json.loads(text)
+        level, depth = [value], 0
+        while level:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise RecursionError
+            level = [
+                below
+                for one in level
+                if isinstance(one, (dict, list))
+                for below in (one.values() if isinstance(one, dict) else one)
+            ]
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise Unreadable("not valid JSON", 0, TOO_DEEP) from error
+    except UnicodeEncodeError as error:
+        raise Unreadable("not valid JSON", 0, "half of a character that takes two") from error
+    except ValueError as error:
+        said = str(getattr(error, "msg", "")) or "a number has too many digits"
+        raise Unreadable("not valid JSON", getattr(error, "lineno", 0), said) from error
+    return value
+
+
+def read_octets(path: str) -> bytes:
+    """What decode takes: one octet more than it accepts, so that it says so. Raises OSError, or OddFile for a FIFO or a device."""
+    return read_beginning(path, MAX_SIZE + 1)

@@ -13,6 +13,8 @@ import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.files import OddFile, read_beginning
+
 SUFFIXES = (".yaml", ".yml", ".json")
 IGNORE_FILE = ".l2opsignore"
 # Files that become manifests only when another program has read them.
@@ -54,9 +56,8 @@ class Tree:
 def search(path: str) -> tuple[bool, bool]:
     """Whether a file names metallb, and whether it may hold pools."""
     try:
-        with open(path, "rb") as stream:
-            return mentions(stream.read(_MOST_SEARCHED))
-    except OSError:
+        return mentions(read_beginning(path, _MOST_SEARCHED))
+    except (OSError, OddFile):
         return False, False
 
 
@@ -115,9 +116,9 @@ def _all_below(top: str, reason: str) -> list[LeftOut]:
 
 def _patterns(top: str) -> list[str]:
     try:
-        with open(os.path.join(top, IGNORE_FILE), encoding="utf-8", errors="replace") as stream:
-            lines = [line.strip() for line in stream]
-    except OSError:
+        raw = read_beginning(os.path.join(top, IGNORE_FILE), _MOST_SEARCHED)
+        lines = [line.strip() for line in raw.decode("utf-8", "replace").splitlines()]
+    except (OSError, OddFile):
         return []
     return [line for line in lines if line and not line.startswith("#")]
 

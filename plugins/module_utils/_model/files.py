@@ -18,23 +18,31 @@ class OddFile(Exception):
 def read_regular(path: str, most: int) -> bytes:
     """The octets of a regular file. Raises OSError, or OddFile for one that is not regular (a FIFO blocks whoever opens it,
     /dev/zero never ends) or has more than `most` octets."""
+    data = read_beginning(path, most + 1)
+    if len(data) > most:
+        raise OddFile(f"too large: it has more than {most // 1_000_000} MB")
+    return data
+
+
+def read_beginning(path: str, most: int) -> bytes:
+    """The first octets of a regular file. Raises OSError or OddFile."""
     # O_NONBLOCK: opening a FIFO that nobody writes to returns at once. It has no effect on regular files.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    with os.fdopen(handle, "rb") as stream:
+    try:
         mode = os.fstat(handle).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
             raise OddFile("not a regular file")
         # Piece by piece: the size that the file system tells may be another by now, and a large read is allocated in advance.
-        parts, left = [], most + 1
+        parts: list[bytes] = []
+        left = most
         while left > 0:
-            part = stream.read(min(left, 1 << 20))
+            part = os.read(handle, min(left, 1 << 20))
             if not part:
                 break
             parts.append(part)
             left -= len(part)
-    data = b"".join(parts)
-    if len(data) > most:
-        raise OddFile(f"too large: it has more than {most // 1_000_000} MB")
-    return data
+    finally:
+        os.close(handle)
+    return b"".join(parts)

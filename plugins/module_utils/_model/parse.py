@@ -87,6 +87,28 @@ def shorten(text: str, most: int = 300) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+# What PyYAML's safe loaders raise beside YAMLError: a date that is impossible, a number of 6,000 digits, a scalar of another kind
+# than its tag says, nesting beyond what recursion allows.
+ODD_YAML = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+_BRACKETS = re.compile(r"[\[\]{}]")
+_LINE_OF_LEVELS = re.compile(r"(?:[-?:][ \t]+){200}|^[ \t]{1000}", re.MULTILINE)
+
+
+def nested_too_deeply(text: str, most: int = 500) -> bool:
+    """Whether YAML or JSON may nest so deeply that libyaml, which recurses in C without a bound, ends the process. Cheap, and
+    rather too strict than not: brackets within texts count, too."""
+    if _LINE_OF_LEVELS.search(text):
+        return True
+    if text.count("[") + text.count("{") <= most:
+        return False
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth = depth + 1 if found.group() in "[{" else max(0, depth - 1)
+        if depth > most:
+            return True
+    return False
+
+
 _UNKNOWN = re.compile(r"\$\{[^}]*\}|\{\{.*\}\}|^ENC\[", re.S)
 
 

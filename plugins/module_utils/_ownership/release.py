@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
+    ODD_YAML,
     Object,
     as_dict,
     as_int,
     as_labels,
     as_text,
     metadata_of,
+    nested_too_deeply,
 )
 
 try:
@@ -75,6 +77,8 @@ def decode(secret: Object) -> Release:
         content = json.loads(packed)
     except (binascii.Error, ValueError, zlib.error) as error:
         raise ReleaseError(f"it cannot be decoded: {error}") from error
+    except RecursionError as error:
+        raise ReleaseError("it cannot be decoded: it is nested too deeply") from error
     if not isinstance(content, dict):
         raise ReleaseError("it is not a release")
     chart = as_dict(as_dict(content.get("chart")).get("metadata"))
@@ -111,11 +115,17 @@ def manifest_objects(manifest: str) -> list[Object]:
                     }
                 )
             continue
+        if nested_too_deeply(text):
+            raise ReleaseError("its manifest cannot be read: it is nested too deeply")
         try:
             # The loader is one of the two safe ones.
             obj = yaml.load(text, Loader=loader)
         except yaml.YAMLError as error:
             raise ReleaseError(f"its manifest cannot be read: {error}") from error
+        except ODD_YAML as error:
+            raise ReleaseError(
+                "its manifest cannot be read: it holds a value that is not of the kind it says"
+            ) from error
         if isinstance(obj, dict) and obj.get("kind"):
             items = obj.get("items") if as_text(obj["kind"]) == "List" else [obj]
             found.extend(one for one in items or [] if isinstance(one, dict))

@@ -15,6 +15,13 @@ import json
 import re
 import typing as t
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import ODD_YAML, as_dict
+
+try:
+    import yaml
+except ImportError:  # the modules say it to the user
+    pass
+
 Document = t.Mapping[str, t.Any]
 
 MACHINE, NODE_CONFIG = "machine.nodeLabels", "KubeNodeConfig"
@@ -23,15 +30,24 @@ NODE_CONFIG_SINCE = (1, 14)
 NAMES = ("metallb-l2-a-set", "metallb-l2-b-delete", "metallb-l2-c-set", "metallb-l2-d-delete")
 
 
+def loaded(text: str) -> list[t.Any]:
+    """The documents of a text. Raises yaml.YAMLError, whatever is wrong with it; its words quote nothing but for those of PyYAML."""
+    try:
+        return list(yaml.safe_load_all(text))
+    except ODD_YAML:
+        # An impossible date, a number of 6,000 digits, brackets nested 30,000 deep.
+        raise yaml.YAMLError("a value that is not of the kind it says") from None
+
+
 def places(documents: t.Iterable[Document], key: str) -> list[str]:
     """Where the configuration holds the label: MACHINE, NODE_CONFIG, both or neither."""
     found = []
     for one in documents:
         if not isinstance(one, dict):
             continue
-        if one.get("kind") == NODE_CONFIG and key in (one.get("labels") or {}):
+        if one.get("kind") == NODE_CONFIG and key in as_dict(one.get("labels")):
             found.append(NODE_CONFIG)
-        elif "kind" not in one and key in ((one.get("machine") or {}).get("nodeLabels") or {}):
+        elif "kind" not in one and key in as_dict(as_dict(one.get("machine")).get("nodeLabels")):
             found.append(MACHINE)
     return found
 

@@ -51,7 +51,7 @@ class OmniPlan(t.NamedTuple):
 
 def documents(text: str) -> list[Object]:
     """What `omnictl get -o yaml` printed. Raises yaml.YAMLError."""
-    return [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
+    return [one for one in machine_config.loaded(text) if isinstance(one, dict)]
 
 
 def metadata(resource: Object) -> Object:

@@ -237,3 +237,15 @@ def test_an_answer_that_is_no_yaml(omni):
     omni.program.write_text("#!/bin/sh\necho 'token: hush: hush: ['\n", encoding="utf-8")
     result = omni()
     assert result["failed"] and "is no YAML" in result["msg"] and "hush" not in result["msg"]
+
+
+@pytest.mark.parametrize(
+    "printed", [b"taken: 2026-13-45", b"n: " + 6000 * b"7", b"n: !!int ''", 30_000 * b"[", b"\xff\xfe: ["]
+)
+def test_what_omnictl_should_not_print_is_said(tmp_path, printed):
+    (tmp_path / "printed").write_bytes(printed)
+    program = tmp_path / "omnictl-odd"
+    program.write_text(f'#!/bin/sh\ncat "{tmp_path}/printed"\n', encoding="utf-8")
+    program.chmod(0o755)
+    result = run_module.run(omni_exclude_label, cluster="home", omnictl=str(program))
+    assert result["failed"] and "no YAML" in result["msg"]

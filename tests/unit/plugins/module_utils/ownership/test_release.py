@@ -259,3 +259,27 @@ def test_without_the_right_to_read_secrets_it_is_said():
         result["release"] == {}
         and "Helm's record of release metallb is a Secret" in result["skipped_kinds"]["releases"]
     )
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        30_000 * "[" + 30_000 * "]",
+        30_000 * "- " + "a",
+        "a: 2026-13-45",
+        "a: !!int ''",
+        "a: !!bool x",
+        "a: " + 6000 * "7",
+    ],
+    ids=["brackets", "dashes", "date", "int", "bool", "digits"],
+)
+def test_a_manifest_that_is_odd_is_an_error_and_no_crash(manifest):
+    """libyaml recurses in C: 30,000 brackets ended the process."""
+    with pytest.raises(ReleaseError, match="cannot be read"):
+        manifest_objects(manifest)
+
+
+def test_a_release_that_is_nested_deeply_is_an_error():
+    packed = base64.b64encode(base64.b64encode(gzip.compress(100_000 * b"["))).decode()
+    with pytest.raises(ReleaseError, match="too deeply"):
+        decode({"data": {"release": packed}})

@@ -691,6 +691,13 @@ def policy_local_with_a_single_pod(live):
         yield Expected({"MLB513": "default/matrix"}, says=live.nodes[-1])
 
 
+@case("MLB515")
+def target_port_that_no_pod_has(live):
+    ports = [{"name": "web", "port": 80, "targetPort": "no-such-port"}]
+    with live.applied(service("matrix", live.address(240), ports=ports)), live.given("default/matrix"):
+        yield Expected({"MLB515": "default/matrix"}, says="no container of its pods has a port named no-such-port")
+
+
 # -- the tests --------------------------------------------------------------------------------------------------------
 
 

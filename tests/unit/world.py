@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -311,10 +312,12 @@ class World:
         if not addresses:
             service["status"] = {"loadBalancer": {}}
         self.objects["services"].append(service)
-        self.add_endpoints(namespace, name, list(on))
+        self.add_endpoints(namespace, name, list(on), ports=service["spec"]["ports"])
         return service
 
-    def add_endpoints(self, namespace: str, service: str, nodes: list[str], ready: bool = True) -> Object:
+    def add_endpoints(
+        self, namespace: str, service: str, nodes: list[str], ready: bool = True, ports: Sequence[Object] = ()
+    ) -> Object:
         piece = {
             "kind": "EndpointSlice",
             "metadata": metadata(
@@ -327,6 +330,7 @@ class World:
                 {"nodeName": node, "conditions": {"ready": ready, "serving": ready, "terminating": False}}
                 for node in nodes
             ],
+            "ports": [dict(one) for one in ports],
         }
         self.objects["endpointslices"].append(piece)
         return piece

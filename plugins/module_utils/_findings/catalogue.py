@@ -1012,6 +1012,26 @@ CATALOGUE = {
         "until": None,
         "retired": False,
     },
+    "MLB515": {
+        "slug": "port-not-served",
+        "severity": "error",
+        "title": "No endpoint serves a port of the service",
+        "meaning": "The service has ready pods, and none of them has a port that the service's targetPort names (or, for EndpointSlices made by "
+        "hand, no slice names the port as the service does). MetalLB looks at endpoints only and announces the address, and the port "
+        "answers nobody.",
+        "fix": "Write the number of the port, or the name that the containers give it, as the targetPort of the service. In EndpointSlices made "
+        "by hand, name the port as the service names it.",
+        "when": "A service has serving endpoints, and none of their EndpointSlices has a port of the service port's name and protocol.",
+        "commands": [
+            "kubectl -n NAMESPACE get endpointslices -l kubernetes.io/service-name=SERVICE -o yaml",
+            "kubectl -n NAMESPACE get pods -l SELECTOR -o jsonpath='{.items[*].spec.containers[*].ports}'",
+        ],
+        "needs": "A",
+        "category": "services",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
     "MLB601": {
         "slug": "no-answer",
         "severity": "error",

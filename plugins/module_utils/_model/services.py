@@ -39,6 +39,7 @@ class Port:
     protocol: str
     port: int
     name: str
+    target: str = ""  # targetPort, a name or a number
 
     def __str__(self) -> str:
         return f"{self.protocol}/{self.port}"
@@ -87,7 +88,12 @@ class Service:
             local=spec.get("externalTrafficPolicy") == "Local",
             load_balancer_ip=as_text(spec.get("loadBalancerIP")),
             ports=tuple(
-                Port(as_text(one.get("protocol")) or "TCP", as_int(one.get("port")), as_text(one.get("name")))
+                Port(
+                    as_text(one.get("protocol")) or "TCP",
+                    as_int(one.get("port")),
+                    as_text(one.get("name")),
+                    as_text(one.get("targetPort")),
+                )
                 for one in map(as_dict, as_list(spec.get("ports")))
             ),
             selector=as_labels(spec.get("selector")),
@@ -169,12 +175,20 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class EndpointSlice:
-    """serving as MetalLB sees it (internal/k8s/epslices/epslices.go EndpointCanServe)."""
+    """serving as MetalLB sees it (internal/k8s/epslices/epslices.go EndpointCanServe).
+
+    ports are those that kube-proxy takes for these endpoints; None where the slice says nothing of ports, as in snapshots of before.
+    """
 
     namespace: str
     service: str
     endpoints: tuple[Endpoint, ...]
     changed: float
+    ports: tuple[Port, ...] | None = None
+
+    @property
+    def serves(self) -> bool:
+        return any(one.serving for one in self.endpoints)
 
     @classmethod
     def from_object(cls, obj: Object) -> EndpointSlice:
@@ -195,6 +209,14 @@ class EndpointSlice:
                 seconds_of(metadata.get("creationTimestamp")),
                 seconds_of(annotations.get("endpoints.kubernetes.io/last-change-trigger-time")),
             ),
+            ports=tuple(
+                Port(as_text(one.get("protocol")) or "TCP", as_int(one.get("port")), as_text(one.get("name")))
+                for one in map(as_dict, as_list(obj.get("ports")))
+                # kube-proxy ignores a port without a number (pkg/proxy/endpointslicecache.go)
+                if one.get("port")
+            )
+            if "ports" in obj
+            else None,
         )
 
 

@@ -32,6 +32,7 @@ class Container:
     image: str
     args: tuple[str, ...]
     env: Labels
+    port_names: tuple[str, ...] = ()
 
     @classmethod
     def from_object(cls, raw: Any) -> Container:
@@ -45,6 +46,9 @@ class Container:
             image=as_text(raw.get("image")),
             args=as_texts(raw.get("command")) + as_texts(raw.get("args")),
             env=env,
+            port_names=tuple(
+                as_text(one.get("name")) for one in map(as_dict, as_list(raw.get("ports"))) if one.get("name")
+            ),
         )
 
     def flag(self, name: str) -> str | None:

@@ -16,7 +16,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding im
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import IGNORE_ANNOTATION
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_dict, as_text, metadata_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Port, Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.election import Election, ElectionResult
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
@@ -150,6 +150,17 @@ class Context:
         """Whether a speaker said so of this service, and nothing was changed since that may have fixed it."""
         failed = self.failed_announcements.get(service.key)
         return failed is not None and not failed.changed_since
+
+    def unserved_ports(self, service: Service) -> list[Port]:
+        """Ports of a service that none of its serving endpoints has, though it has such endpoints (pkg/proxy: by name and protocol).
+
+        MetalLB announces the address all the same: it looks at the endpoints, not at their ports.
+        """
+        slices = [one for one in self.snapshot.endpoints.get(service.key, ()) if one.serves]
+        if not slices or any(one.ports is None for one in slices):
+            return []
+        served = {(port.protocol, port.name) for one in slices for port in one.ports or ()}
+        return [port for port in service.ports if (port.protocol, port.name) not in served]
 
 
 CheckFunction = Callable[[Context], Iterable[Finding]]

@@ -511,6 +511,81 @@ def no_endpoints(context: Context) -> Iterator[Finding]:
         )
 
 
+def _port_names(context: Context, service: Service) -> list[str]:
+    """Names that the containers behind a service give their ports, of the pods and templates that were read."""
+    snapshot = context.snapshot
+    if not service.selector:
+        return []
+    behind = [
+        *((pod.labels, pod.containers) for pod in snapshot.pods if pod.namespace == service.namespace),
+        *(
+            (one.pod_labels, one.containers)
+            for one in (*snapshot.daemonsets, *snapshot.deployments)
+            if one.namespace == service.namespace
+        ),
+    ]
+    names = [
+        name
+        for labels, containers in behind
+        if service.selector.items() <= labels.items()
+        for container in containers
+        for name in container.port_names
+    ]
+    return list(dict.fromkeys(names))
+
+
+def port_not_served(context: Context) -> Iterator[Finding]:
+    vague: list[str] = []
+    seen = 0
+    for service in _services(context):
+        slices = [one for one in context.snapshot.endpoints.get(service.key, ()) if one.serves]
+        if any(one.ports is None for one in slices):
+            vague.append(service.path)
+            continue
+        seen += bool(slices)
+        for port in context.unserved_ports(service):
+            named = f" ({port.name})" if port.name else ""
+            target = port.target or str(port.port)
+            there = sorted({f"{one.name or 'unnamed'} ({one})" for piece in slices for one in piece.ports or ()})
+            if not service.selector:
+                why = f"its EndpointSlices, which are made by hand, have no port named {port.name!r} with protocol {port.protocol}"
+                fix = f"Give its EndpointSlices the port's name: {port.name!r}" + (
+                    f" (they have {listing(there)})." if there else " (they have no ports)."
+                )
+            else:
+                names = _port_names(context, service)
+                why = f"no container of its pods has a port named {target} with protocol {port.protocol}"
+                if target.isdigit():
+                    why = f"its EndpointSlices have no port for targetPort {target} with protocol {port.protocol}"
+                have = f"{listing(names)}" if names else ""
+                selector = ",".join(f"{key}={text}" for key, text in sorted(service.selector.items()))
+                fix = (
+                    f"Write one of the names that the pods' ports have ({have}), or a number, as targetPort of port {port.port}."
+                    if have
+                    else f"Write the number, or a name that the pods have, as targetPort of port {port.port}: kubectl -n {service.namespace} "
+                    f"get pods -l '{selector}' -o jsonpath='{{.items[*].spec.containers[*].ports}}' shows them."
+                )
+            yield Finding(
+                "MLB515",
+                service_ref(service),
+                f"no endpoint serves port {port}{named}, so connections to it are refused or lost: {why}",
+                fix=fix,
+                evidence={
+                    "port": port.port,
+                    "protocol": port.protocol,
+                    "name": port.name,
+                    "target_port": target,
+                    "endpoint_ports": there[:20],
+                },
+                changed=_endpoints_changed(context, service),
+                path=f"spec.ports[{service.ports.index(port)}].targetPort",
+            )
+    if vague:
+        raise Skip(f"the ports of the EndpointSlices of {listing(vague)} are not in this snapshot: take a new one")
+    if not seen:
+        raise Skip("no service has a serving endpoint whose ports could be compared")
+
+
 SHARED_WITH_SELECTORS = (
     "it carries allow-shared-ip, and MetalLB from 0.16.2 on announces such a service for nobody by advertisements with "
     "serviceSelectors"
@@ -730,4 +805,5 @@ RULES = (
     Rule("MLB512", _POOLED, outside_pools, chain_step="pool"),
     Rule("MLB513", _ELECTED, local_single_point),
     Rule("MLB514", _ELECTED, shared_address_split, chain_step="announcer"),
+    Rule("MLB515", ("services", "endpointslices"), port_not_served, transient=True, chain_step="port"),
 )

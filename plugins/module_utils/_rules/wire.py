@@ -395,6 +395,7 @@ def service_refuses(context: Context) -> Iterator[Finding]:
         service = context.snapshot.services[key]
         node = _answering(context, service)
         causes = _port_causes(context, service)
+        unserved = {(port.protocol.lower(), port.port) for port in context.unserved_ports(service)}
         for one in found:
             summary = _port_text(one)
             fix = _port_fix(one, service)
@@ -428,7 +429,7 @@ def service_refuses(context: Context) -> Iterator[Finding]:
                     "answering": node,
                     "dead_on_node": sorted(dead_nodes.get(node, ())),
                 },
-                caused_by=causes,
+                caused_by=("MLB515",) if (one.protocol.lower(), one.port) in unserved else causes,
             )
 
 

@@ -103,18 +103,28 @@ def _slim_service(obj: Object) -> Object:
 
 
 def _slim_slice(obj: Object) -> Object:
-    return {"endpoints": [_picked(one, "nodeName", "conditions") for one in as_list(obj.get("endpoints"))]}
+    result: Object = {"endpoints": [_picked(one, "nodeName", "conditions") for one in as_list(obj.get("endpoints"))]}
+    if "ports" in obj:
+        result["ports"] = [_picked(one, "name", "port", "protocol") for one in as_list(obj["ports"])]
+    return result
 
 
 def _slim_pod_spec(spec: Any) -> Object:
     spec = as_dict(spec)
     result = _picked(spec, "nodeName", "nodeSelector", "tolerations", "affinity")
     result["containers"] = [
-        {**_picked(one, "name", "image", "args", "command"), "env": _slim_env(one)}
+        {**_picked(one, "name", "image", "args", "command"), **_slim_ports(one), "env": _slim_env(one)}
         for one in as_list(spec.get("containers"))
     ]
     result["volumes"] = [one for one in as_list(spec.get("volumes")) if as_dict(one).get("name") == "memberlist"]
     return result
+
+
+def _slim_ports(container: Any) -> Object:
+    """Named ports only: a Service may ask for one by its name."""
+    named = [_picked(one, "name", "containerPort", "protocol") for one in as_list(as_dict(container).get("ports"))]
+    named = [one for one in named if one.get("name")]
+    return {"ports": named} if named else {}
 
 
 def _slim_env(container: Any) -> list[Object]:

@@ -78,6 +78,7 @@ MLB511 announce-failed
 MLB512 address-outside-pools
 MLB513 local-policy-single-point
 MLB514 shared-address-split
+MLB515 port-not-served
 MLB601 no-answer
 MLB602 foreign-answer
 MLB603 many-answers

@@ -1173,6 +1173,38 @@ def shared_address_of_one_advertisement(world):
     sharing(world)
 
 
+def named_target(world: World, *names: str) -> None:
+    """my-nginx asks for a port that its pods do not have; their ports are these."""
+    nginx(world)["spec"]["ports"] = [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}]
+    world.get("endpointslices", "my-nginx-abcde")["ports"] = [
+        {"name": name, "port": 8080, "protocol": "TCP"} for name in names
+    ]
+
+
+@bad("MLB515", "default/my-nginx", says="no container of its pods has a port named http")
+def target_port_that_no_pod_has(world):
+    named_target(world)
+
+
+@bad("MLB515", "default/my-nginx", says="made by hand")
+def slice_by_hand_names_another_port(world):
+    named_target(world, "web")
+    nginx(world)["spec"].pop("selector")
+
+
+@good("MLB515")
+def some_pods_have_the_port(world):
+    named_target(world)
+    world.add_endpoints("default", "my-nginx", ["cp-1"], ports=[{"name": "http", "port": 8080, "protocol": "TCP"}])
+
+
+@good("MLB515")
+def the_unnamed_port(world):
+    named_target(world)
+    nginx(world)["spec"]["ports"] = [{"port": 80, "protocol": "TCP"}]
+    world.get("endpointslices", "my-nginx-abcde")["ports"] = [{"name": "", "port": 8080, "protocol": "TCP"}]
+
+
 @bad("MLB509", "default/my-nginx", says="serviceSelectors")
 def no_advertisement_wants_the_service(world):
     world.set_fields("ipAddressPools", "nodeSelectors", "interfaces", "serviceSelectors")
@@ -1829,3 +1861,34 @@ def test_an_owner_that_is_not_helm_skips_the_comparison_with_the_reason():
     release(world, unread={"ClusterRole": "forbidden"})
     (check,) = [one for one in evaluate(world.snapshot()).checks if one.id == "MLB114"]
     assert check.result == "skipped" and "ClusterRole" in check.reason
+
+
+def test_a_port_that_no_endpoint_serves_is_the_cause_of_its_silence():
+    world = World()
+    target_port_that_no_pod_has(world)
+    world.objects["daemonsets"].append(
+        {
+            "kind": "DaemonSet",
+            "metadata": metadata("my-nginx", "default"),
+            "spec": {
+                "template": {
+                    "metadata": {"labels": {"app": "my-nginx"}},
+                    "spec": {"containers": [{"name": "nginx", "ports": [{"name": "web", "containerPort": 80}]}]},
+                }
+            },
+        }
+    )
+    probed = ports(("default/my-nginx", NGINX, 80, "refused"), ("traefik/traefik", TRAEFIK, 80, ""))
+    verdict = evaluate(world.snapshot(), Options.make(ports=probed))
+    (cause,), (refused,) = verdict.of("MLB515"), verdict.of("MLB606")
+    assert refused.caused_by == ("MLB515",) and "(web), or a number" in cause.fix
+
+
+def test_slices_of_older_snapshots_say_nothing_of_ports():
+    world = World()
+    target_port_that_no_pod_has(world)
+    for piece in world.objects["endpointslices"]:
+        piece.pop("ports")
+    verdict = evaluate(world.snapshot())
+    (check,) = [one for one in verdict.checks if one.id == "MLB515"]
+    assert check.result == "skipped" and "my-nginx" in check.reason and not verdict.of("MLB515")

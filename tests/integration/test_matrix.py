@@ -698,6 +698,15 @@ def target_port_that_no_pod_has(live):
         yield Expected({"MLB515": "default/matrix"}, says="no container of its pods has a port named no-such-port")
 
 
+@case("MLB516")
+def external_ips_that_nobody_announces(live):
+    with (
+        live.applied(service("matrix", live.address(240), externalIPs=[live.address(241)])),
+        live.given("default/matrix"),
+    ):
+        yield Expected({"MLB516": "default/matrix"}, says=live.address(241))
+
+
 # -- the tests --------------------------------------------------------------------------------------------------------
 
 

@@ -1032,6 +1032,27 @@ CATALOGUE = {
         "until": None,
         "retired": False,
     },
+    "MLB516": {
+        "slug": "external-ips",
+        "severity": "error",
+        "title": "spec.externalIPs are not announced by MetalLB",
+        "meaning": "kube-proxy accepts these addresses on every node, and nobody answers ARP or neighbour discovery for them: spec.externalIPs is "
+        "not MetalLB's. kubectl shows them under EXTERNAL-IP all the same. MetalLB does not know them either and may give the same address to "
+        "another service, whose port then leads to the wrong pods. It is an error where another service has or asks for the address and uses "
+        "the same port, a warning where it has other ports or the address lies in a pool, else info.",
+        "fix": "Take the addresses out of spec.externalIPs, and ask for one by metallb.io/loadBalancerIPs; for more addresses, make more services "
+        "with the same selector.",
+        "when": "A service of any type has spec.externalIPs that are no node's addresses and not what MetalLB gave to that service.",
+        "commands": [
+            "kubectl get services -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,EXTERNALIPS:.spec.externalIPs",
+            'kubectl -n NAMESPACE patch service SERVICE --type json -p \'[{"op": "remove", "path": "/spec/externalIPs"}]\'',
+        ],
+        "needs": "SA",
+        "category": "services",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
     "MLB601": {
         "slug": "no-answer",
         "severity": "error",

@@ -66,6 +66,7 @@ class Service:
     odd_ingress: tuple[str, ...]
     created: float
     terminating: bool
+    external_ips: tuple[Address, ...] = ()
 
     @classmethod
     def from_object(cls, obj: Object) -> Service:
@@ -104,6 +105,9 @@ class Service:
             odd_ingress=tuple(odd),
             created=seconds_of(metadata.get("creationTimestamp")),
             terminating=bool(metadata.get("deletionTimestamp")),
+            external_ips=tuple(
+                address for address in map(parse_address, as_texts(spec.get("externalIPs"))) if address is not None
+            ),
         )
 
     @property

@@ -586,6 +586,90 @@ def port_not_served(context: Context) -> Iterator[Finding]:
         raise Skip("no service has a serving endpoint whose ports could be compared")
 
 
+def _claims(context: Context) -> dict[Address, list[Service]]:
+    """Services of MetalLB's by address that they have or ask for."""
+    found: dict[Address, list[Service]] = {}
+    for service in _services(context):
+        for address in dict.fromkeys((*service.ingress, *service.wanted_addresses()[0])):
+            found.setdefault(address, []).append(service)
+    return found
+
+
+def external_ips(context: Context) -> Iterator[Finding]:
+    """spec.externalIPs: kube-proxy accepts them on every node, and nobody leads traffic there."""
+    snapshot = context.snapshot
+    context.demand_metallb()
+    claims = _claims(context)
+    for service in sorted(snapshot.services.values(), key=lambda one: one.key):
+        if not service.external_ips or service.terminating:
+            continue
+        pooled, outside = [], []
+        for address in service.external_ips:
+            text = format_address(address)
+            if address in service.ingress or address in snapshot.node_address_index:
+                # MetalLB announces it for this very service, or a node has it: both lead there.
+                continue
+            others = [one for one in claims.get(address, ()) if one.key != service.key]
+            for other in others:
+                both = [port for port in service.ports if any(str(port) == str(one) for one in other.ports)]
+                named = f"{text} is in its spec.externalIPs, and MetalLB gives it to {other.path}"
+                fix = f"Take {text} out of spec.externalIPs of {service.path}. {_OWN_ADDRESS}"
+                evidence = {
+                    "address": text,
+                    "service": service.path,
+                    "holder": other.path,
+                    "ports": [str(port) for port in both],
+                }
+                yield Finding(
+                    "MLB516",
+                    service_ref(service),
+                    named
+                    + (
+                        f": port {listing(map(str, both))} of one leads to the pods of the other"
+                        if both
+                        else "; their ports differ"
+                    ),
+                    fix=fix,
+                    severity="error" if both else "warning",
+                    evidence=evidence,
+                    path="spec.externalIPs",
+                )
+                if both:
+                    yield Finding(
+                        "MLB516",
+                        service_ref(other),
+                        f"{text} is in spec.externalIPs of {service.path}, too: its port {listing(map(str, both))} may lead to the pods of "
+                        f"{service.path}",
+                        fix=fix,
+                        severity="error",
+                        evidence=evidence,
+                    )
+            if not others:
+                (pooled if snapshot.pool_of([address]) is not None else outside).append(text)
+        if pooled:
+            yield Finding(
+                "MLB516",
+                service_ref(service),
+                f"its spec.externalIPs ({listing(pooled)}) are announced by nobody, and MetalLB may give them to other services: they are in a "
+                "pool",
+                fix=f"Take {listing(pooled)} out of spec.externalIPs. {_OWN_ADDRESS}",
+                severity="warning",
+                evidence={"addresses": pooled[:20], "pool": True},
+                path="spec.externalIPs",
+            )
+        if outside:
+            yield Finding(
+                "MLB516",
+                service_ref(service),
+                f"its spec.externalIPs ({listing(outside)}) are announced by nobody, unless a route or another program leads them to a node",
+                severity="info",
+                evidence={"addresses": outside[:20], "pool": False},
+                path="spec.externalIPs",
+            )
+
+
+_OWN_ADDRESS = f"MetalLB gives a service one address of each family: for more, make more services with the same selector (annotation {PREFIX}{LOAD_BALANCER_IPS})."
+
 SHARED_WITH_SELECTORS = (
     "it carries allow-shared-ip, and MetalLB from 0.16.2 on announces such a service for nobody by advertisements with "
     "serviceSelectors"
@@ -806,4 +890,5 @@ RULES = (
     Rule("MLB513", _ELECTED, local_single_point),
     Rule("MLB514", _ELECTED, shared_address_split, chain_step="announcer"),
     Rule("MLB515", ("services", "endpointslices"), port_not_served, transient=True, chain_step="port"),
+    Rule("MLB516", _POOLED, external_ips, chain_step="port"),
 )

@@ -88,6 +88,7 @@ def _slim_service(obj: Object) -> Object:
         "type",
         "loadBalancerClass",
         "loadBalancerIP",
+        "externalIPs",
         "externalTrafficPolicy",
         "ports",
         "selector",
@@ -97,7 +98,10 @@ def _slim_service(obj: Object) -> Object:
         "ipFamilyPolicy",
     )
     if spec.get("type") != "LoadBalancer":
-        spec = _picked(spec, "type", "clusterIP", "clusterIPs")
+        # Their ports matter where they share an address with a Service of MetalLB's.
+        spec = _picked(
+            spec, "type", "clusterIP", "clusterIPs", *(("externalIPs", "ports") if spec.get("externalIPs") else ())
+        )
         return {"spec": spec}
     return {"spec": spec, "status": _picked(obj.get("status"), "loadBalancer")}
 

@@ -79,6 +79,7 @@ MLB512 address-outside-pools
 MLB513 local-policy-single-point
 MLB514 shared-address-split
 MLB515 port-not-served
+MLB516 external-ips
 MLB601 no-answer
 MLB602 foreign-answer
 MLB603 many-answers

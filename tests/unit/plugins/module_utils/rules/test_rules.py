@@ -1205,6 +1205,36 @@ def the_unnamed_port(world):
     world.get("endpointslices", "my-nginx-abcde")["ports"] = [{"name": "", "port": 8080, "protocol": "TCP"}]
 
 
+@bad("MLB516", "default/my-nginx", "warning", says="192.168.7.205, 192.168.7.206")
+def external_ips_of_a_pool(world):
+    nginx(world)["spec"]["externalIPs"] = ["192.168.7.205", "192.168.7.206"]
+
+
+@bad("MLB516", "default/my-nginx", "info", says="192.168.9.1")
+def external_ips_outside_the_pools(world):
+    nginx(world)["spec"]["externalIPs"] = ["192.168.9.1"]
+
+
+@bad("MLB516", "default/inside", "error", says="traefik/traefik: port TCP/80")
+def external_ip_that_metallb_gave_away(world):
+    world.add_service("default/inside", type="ClusterIP", externalIPs=[TRAEFIK])
+
+
+@bad("MLB516", "traefik/traefik", "error", says="may lead to the pods of default/inside")
+def holder_of_an_external_ip(world):
+    external_ip_that_metallb_gave_away(world)
+
+
+@bad("MLB516", "default/inside", "warning", says="their ports differ")
+def external_ip_with_another_port(world):
+    world.add_service("default/inside", type="ClusterIP", externalIPs=[TRAEFIK], ports=(81,))
+
+
+@good("MLB516")
+def external_ip_of_a_node_and_of_its_own(world):
+    nginx(world)["spec"]["externalIPs"] = ["192.168.7.11", NGINX]
+
+
 @bad("MLB509", "default/my-nginx", says="serviceSelectors")
 def no_advertisement_wants_the_service(world):
     world.set_fields("ipAddressPools", "nodeSelectors", "interfaces", "serviceSelectors")

@@ -707,6 +707,12 @@ def external_ips_that_nobody_announces(live):
         yield Expected({"MLB516": "default/matrix"}, says=live.address(241))
 
 
+@case("MLB517")
+def class_that_a_template_printed(live):
+    with live.applied(service("matrix", loadBalancerClass="nil")):
+        yield Expected({"MLB517": "default/matrix"}, says="the word 'nil'")
+
+
 # -- the tests --------------------------------------------------------------------------------------------------------
 
 

@@ -238,17 +238,25 @@ class Diagnoser:
                 f"only {lb_class}" if lb_class else "only services without one"
             )
             fix = "loadBalancerClass cannot be changed: make the service anew, or set MetalLB's Helm value loadBalancerClass."
+        # Nobody serves its class (MLB517), or its address is somebody else's affair.
+        own = self._by_object.get(("Service", service.namespace, service.name), [])
+        told = next((one for one in own if one.code == "MLB517"), None)
+        broken = service.type != "LoadBalancer"
+        if told is not None:
+            text, fix, broken = told.summary, told.fix, told.severity == "error"
+        codes = () if told is None else (told.code,)
         return Diagnosis(
             service=service.path,
-            state="broken" if service.type != "LoadBalancer" else "unknown",
+            state="broken" if broken else "unknown",
             cause=f"{text[0].upper()}{text[1:]}.",
             fix=_sentence(fix),
             addresses=addresses,
-            problems=(Problem("", "error" if service.type != "LoadBalancer" else "unknown", text),),
+            problems=(Problem("" if told is None else told.code, "error" if broken else "unknown", text),),
             steps=(
-                ChainStep("type", "failed" if service.type != "LoadBalancer" else "skipped", text),
+                ChainStep("type", "failed" if broken else "skipped", text, codes),
                 *(ChainStep(name, "skipped", "it is not MetalLB's") for name in STEPS[1:]),
             ),
+            findings=tuple(own),
         )
 
     def findings_of(self, service: Service, outcome: ElectionResult, most_causes: int = MOST_CAUSES) -> list[Finding]:

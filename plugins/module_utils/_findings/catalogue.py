@@ -1053,6 +1053,27 @@ CATALOGUE = {
         "until": None,
         "retired": False,
     },
+    "MLB517": {
+        "slug": "class-not-served",
+        "severity": "error",
+        "title": "Nobody serves the load balancer class of a service",
+        "meaning": "A service of type LoadBalancer goes to the controller of its loadBalancerClass alone. A class that nobody serves (such as the "
+        "word nil, which a template printed where no value was meant) leaves it pending for ever, without an event or a line in any log. It is "
+        "an error where the class is a word for no value or looks like MetalLB's, a warning where no load balancer of that class was "
+        "seen, and info where one runs.",
+        "fix": "Remove loadBalancerClass, or set the class that MetalLB serves (Helm value loadBalancerClass). The field cannot be changed: the "
+        "service has to be deleted and created.",
+        "when": "A service of type LoadBalancer has no address and a class that MetalLB does not serve.",
+        "commands": [
+            "kubectl get services -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,CLASS:.spec.loadBalancerClass",
+            "kubectl -n NAMESPACE get service SERVICE -o yaml | sed '/^  loadBalancerClass:/d' | kubectl replace --force -f -",
+        ],
+        "needs": "SA",
+        "category": "services",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
     "MLB601": {
         "slug": "no-answer",
         "severity": "error",

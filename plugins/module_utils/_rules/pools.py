@@ -26,6 +26,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses imp
     usable_count,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import NOT_KNOWN, Pool
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.other_load_balancers import by_annotation
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
@@ -347,9 +348,22 @@ def pool_exhausted(context: Context) -> Iterator[Finding]:
                 )
                 + (f", and {plural(len(wanting), 'service')} waits for one" if free == 0 and len(wanting) == 1 else "")
                 + (f", and {len(wanting)} services wait for one" if free == 0 and len(wanting) > 1 else ""),
+                fix=_fix_exhausted(wanting) if free == 0 else "",
                 severity=severity,
                 evidence={"size": size, "used": used, "free": free, "waiting": [one.path for one in wanting[:20]]},
             )
+
+
+def _fix_exhausted(wanting: list[Service]) -> str:
+    """A larger pool is no help to services that wait for another load balancer."""
+    others = [one for one in wanting if by_annotation(one.annotations) is not None]
+    if not others:
+        return ""
+    return (
+        f"The annotations of {listing([one.path for one in others], 3)} are meant for another load balancer: give such services its "
+        "loadBalancerClass (they must be made anew for that), or MetalLB a class of its own (Helm value loadBalancerClass)."
+        + ("" if len(others) == len(wanting) else " For the others, add addresses to the pool.")
+    )
 
 
 def overlaps_cluster_network(context: Context) -> Iterator[Finding]:

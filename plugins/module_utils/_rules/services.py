@@ -23,6 +23,11 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants imp
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import is_unknown, listing, shorten
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Event, Service
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.classes import (
+    class_not_served,
+    leave_to_another,
+    meant_for_another,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
     Rule,
@@ -94,8 +99,9 @@ def impossible_wish(context: Context, service: Service) -> tuple[str, str, str] 
             holders = [pool for _span, pool in snapshot.pool_index.holding(address)]
             if not holders:
                 return (
-                    f"it asks for {text}, which is in no pool",
-                    f"Add {text} to a pool (a pool of its own: {text}/{32 if address[0] == 4 else 128}), or ask for another one.",
+                    f"it asks for {text}, which is in no pool{meant_for_another(service)}",
+                    leave_to_another(service)
+                    or f"Add {text} to a pool (a pool of its own: {text}/{32 if address[0] == 4 else 128}), or ask for another one.",
                     field,
                 )
             if is_buggy(address) and all(pool.avoid_buggy for pool in holders):
@@ -376,7 +382,7 @@ def no_address(context: Context) -> Iterator[Finding]:
         yield Finding(
             "MLB501",
             service_ref(service),
-            f"it has no address: {why}",
+            f"it has no address: {why}" + ("" if causes == ("MLB502",) else meant_for_another(service)),
             fix=_first_fix(context, service, causes),
             evidence={"event": said, "reason": event.reason if event else ""},
             caused_by=causes,
@@ -385,6 +391,8 @@ def no_address(context: Context) -> Iterator[Finding]:
 
 
 def _first_fix(context: Context, service: Service, causes: tuple[str, ...]) -> str:
+    if causes != ("MLB502",) and meant_for_another(service):
+        return leave_to_another(service)
     if not context.snapshot.pools:
         return "Make a pool and an advertisement: module l2ops.metallb.l2_config."
     if causes:
@@ -542,6 +550,9 @@ def port_not_served(context: Context) -> Iterator[Finding]:
         if any(one.ports is None for one in slices):
             vague.append(service.path)
             continue
+        if context.snapshot.source_of("Service", service.namespace, service.name) is not None:
+            # Its EndpointSlices are those of the Service as it was.
+            continue
         seen += bool(slices)
         for port in context.unserved_ports(service):
             named = f" ({port.name})" if port.name else ""
@@ -603,7 +614,8 @@ def external_ips(context: Context) -> Iterator[Finding]:
     for service in sorted(snapshot.services.values(), key=lambda one: one.key):
         if not service.external_ips or service.terminating:
             continue
-        pooled, outside = [], []
+        pooled: list[str] = []
+        outside: list[str] = []
         for address in service.external_ips:
             text = format_address(address)
             if address in service.ingress or address in snapshot.node_address_index:
@@ -891,4 +903,5 @@ RULES = (
     Rule("MLB514", _ELECTED, shared_address_split, chain_step="announcer"),
     Rule("MLB515", ("services", "endpointslices"), port_not_served, transient=True, chain_step="port"),
     Rule("MLB516", _POOLED, external_ips, chain_step="port"),
+    Rule("MLB517", ("services",), class_not_served, transient=True, chain_step="type"),
 )

@@ -15,6 +15,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants imp
     PREFIX,
     TRACKING_ID,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.other_load_balancers import ANNOTATION_PREFIXES
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     Object,
     as_dict,
@@ -27,7 +28,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds impo
 # -- less is enough ---------------------------------------------------------------------------------------------------
 
 _METADATA = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp", "ownerReferences")
-_ANNOTATIONS = (PREFIX, OLD_PREFIX, "meta.helm.sh/", "kube-vip.io/")
+_ANNOTATIONS = (PREFIX, OLD_PREFIX, "meta.helm.sh/")
 _KEPT_ANNOTATIONS = frozenset(
     [IGNORE_ANNOTATION, OWNED_LABELS_ANNOTATION, TRACKING_ID, "endpoints.kubernetes.io/last-change-trigger-time"]
 )
@@ -43,7 +44,9 @@ def slim(plural: str, obj: Object) -> Object:
     annotations = {
         key: text
         for key, text in as_dict(metadata.get("annotations")).items()
-        if key in _KEPT_ANNOTATIONS or key.startswith(_ANNOTATIONS)
+        if key in _KEPT_ANNOTATIONS
+        or key.startswith(_ANNOTATIONS)
+        or (plural == "services" and key.startswith(ANNOTATION_PREFIXES))
     }
     if annotations:
         kept["annotations"] = annotations

@@ -80,6 +80,7 @@ MLB513 local-policy-single-point
 MLB514 shared-address-split
 MLB515 port-not-served
 MLB516 external-ips
+MLB517 class-not-served
 MLB601 no-answer
 MLB602 foreign-answer
 MLB603 many-answers

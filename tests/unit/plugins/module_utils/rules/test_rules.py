@@ -945,6 +945,18 @@ def address_outside(world):
     nginx(world)["metadata"]["annotations"] = {"metallb.io/loadBalancerIPs": "192.168.7.99"}
 
 
+@bad("MLB502", "default/my-nginx", says="kube-vip.io/loadbalancerIPs is meant for kube-vip")
+def service_of_kube_vip(world):
+    pending(world)["spec"]["loadBalancerIP"] = "192.168.7.99"
+    nginx(world)["metadata"]["annotations"]["kube-vip.io/loadbalancerIPs"] = "192.168.7.99"
+
+
+@bad("MLB501", "default/my-nginx", says="is meant for Cilium")
+def pending_service_of_cilium(world):
+    pending(world)
+    nginx(world)["metadata"]["annotations"]["lbipam.cilium.io/ips"] = "192.168.9.99"
+
+
 @bad("MLB502", "default/my-nginx", says="does not exist")
 def pool_that_does_not_exist(world):
     pending(world)
@@ -1233,6 +1245,66 @@ def external_ip_with_another_port(world):
 @good("MLB516")
 def external_ip_of_a_node_and_of_its_own(world):
     nginx(world)["spec"]["externalIPs"] = ["192.168.7.11", NGINX]
+
+
+@bad("MLB517", "default/my-nginx", says="the word 'nil'")
+def class_that_a_template_printed(world):
+    pending(world)["spec"]["loadBalancerClass"] = "nil"
+
+
+@bad("MLB517", "default/my-nginx", "warning", says="of kube-vip")
+def class_of_a_load_balancer_that_does_not_run(world):
+    pending(world)["spec"]["loadBalancerClass"] = "kube-vip.io/kube-vip-class"
+
+
+@bad("MLB517", "default/my-nginx", "info", says="kube-system/kube-vip of that class runs")
+def class_of_a_load_balancer_that_runs(world):
+    class_of_a_load_balancer_that_does_not_run(world)
+    kube_vip(world, "false")
+    world.get("daemonsets", "kube-vip")["status"] = {"numberReady": 3, "desiredNumberScheduled": 3}
+
+
+@bad("MLB517", "default/my-nginx", "info", says="default/other of the same class has an address")
+def class_that_another_service_has_an_address_of(world):
+    pending(world)["spec"]["loadBalancerClass"] = "tailscale"
+    world.add_service("default/other", loadBalancerClass="tailscale")["status"] = {
+        "loadBalancer": {"ingress": [{"hostname": "other.example.ts.net"}]}
+    }
+
+
+@bad(
+    "MLB517",
+    "default/my-nginx",
+    "error",
+    says="its loadBalancerClass is metallb, and MetalLB serves only the class metallb.io/lan",
+)
+def class_that_is_nearly_metallbs(world):
+    serve_class(world, "metallb.io/lan")
+    pending(world)["spec"]["loadBalancerClass"] = "metallb"
+    world.drop("services", "traefik")
+
+
+@bad(
+    "MLB517",
+    "default/my-nginx",
+    "warning",
+    says="it has no loadBalancerClass, and MetalLB serves only the class metallb.io/lan",
+)
+def service_without_the_class_of_metallb(world):
+    serve_class(world, "metallb.io/lan")
+    pending(world)
+
+
+def serve_class(world: World, name: str) -> None:
+    for obj in (*world.objects["daemonsets"], *world.objects["pods"]):
+        if "speaker" in obj["metadata"]["name"]:
+            spec = obj["spec"]["template"]["spec"] if obj["kind"] == "DaemonSet" else obj["spec"]
+            spec["containers"][0]["args"].append(f"--lb-class={name}")
+
+
+@good("MLB517")
+def service_that_another_load_balancer_serves(world):
+    nginx(world)["spec"]["loadBalancerClass"] = "io.cilium/l2-announcer"
 
 
 @bad("MLB509", "default/my-nginx", says="serviceSelectors")

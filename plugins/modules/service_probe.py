@@ -141,7 +141,7 @@ options:
     type: str
   headers:
     description:
-      - Further HTTP headers.
+      - Further HTTP headers. Values of headers that hold credentials (Authorization, Cookie, X-Api-Key and the like) are masked in results.
     type: dict
     default: {}
   status:
@@ -463,10 +463,13 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.secrets import hide
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import service
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire.errors import WireError
 
 # options of a target that default to the option of the same name at the top
+# Headers whose values are credentials.
+SECRET_HEADER = re.compile(r"auth|cookie|token|secret|key|password", re.IGNORECASE)
 INHERITED = {
     "protocol": {"type": "str", "choices": list(service.PROTOCOLS)},
     "timeout": {"type": "float"},
@@ -592,6 +595,17 @@ def summarize(results):
     return {"asked": len(results), "ok": len(results) - wrong, "failed": wrong, "failures": failures}
 
 
+def secret_headers(params: dict) -> list[str]:
+    """Values of HTTP headers that are credentials, and the tokens in them, of all targets."""
+    found = []
+    for given in (params, *(target for target in params["targets"] if isinstance(target, dict))):
+        headers = given.get("headers")
+        for name, text in headers.items() if isinstance(headers, dict) else ():
+            if SECRET_HEADER.search(str(name)):
+                found += [str(text), str(text).partition(" ")[2]]
+    return found
+
+
 def main():
     target_spec = {
         "name": {"type": "str", "default": ""},
@@ -613,6 +627,7 @@ def main():
         spec[name] = dict(definition, default=DEFAULTS[name]) if name in DEFAULTS else dict(definition)
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     params = module.params
+    hide(module, secret_headers(params))
     started_at = time.time()
     begun = time.monotonic()
     try:

@@ -28,21 +28,6 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube.dependencies i
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
 
-# What stands in a kubeconfig given as a dictionary and must not be seen in any output.
-SECRET_FIELDS = frozenset(
-    [
-        "token",
-        "password",
-        "client-key-data",
-        "client-secret",
-        "id-token",
-        "refresh-token",
-        "access-token",
-        "access_token",
-    ]
-)
-
-
 # -- options ----------------------------------------------------------------------------------------------------------
 
 
@@ -90,26 +75,6 @@ def _timeout_from_environment() -> float:
             f"{TIMEOUT_VARIABLE}={text} is no number of seconds.", advice="Set it to a number above 0, or unset it."
         )
     return seconds
-
-
-def _hide_secrets(module: Any, given: Object) -> None:
-    """Secrets that came by a kubeconfig or the environment are no options, so Ansible does not know them as such."""
-    secrets = {given[option] for option in ("api_key", "password") if isinstance(given.get(option), str)}
-
-    def walk(node: Any) -> None:
-        if isinstance(node, dict):
-            for name, inner in node.items():
-                if name in SECRET_FIELDS and isinstance(inner, str) and inner:
-                    secrets.add(inner)
-                else:
-                    walk(inner)
-        elif isinstance(node, list):
-            for inner in node:
-                walk(inner)
-
-    walk(given.get("kubeconfig"))
-    if secrets and hasattr(module, "no_log_values"):
-        module.no_log_values.update(secrets)
 
 
 def _impersonation(given: Object) -> Headers:

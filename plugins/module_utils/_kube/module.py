@@ -16,7 +16,6 @@ from typing import Any
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.auth import (
     _configuration,
-    _hide_secrets,
     _impersonation,
     _options,
     _timeout_from_environment,
@@ -31,6 +30,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube.dependencies i
     urllib3,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError, _host_of
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube.secrets import hide_credentials, secrets_in
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.secrets import hide
 
 
 def argument_spec(**own: Any) -> Object:
@@ -64,10 +65,11 @@ def connect(
             failure_kind="execution",
         )
     given = _options(module.params)
-    _hide_secrets(module, given)
+    hide(module, secrets_in(given))
     # Its warnings would be lines on stderr between a module's result; what they tell is in ApiError.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     configuration = _configuration(given)
+    hide_credentials(module, configuration)
     if not configuration.verify_ssl:
         warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
     configuration.retries = False
@@ -89,7 +91,11 @@ def connect(
 
 @contextmanager
 def guarded(module: Any, result: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Turns an ApiError inside into the module's failure, with what stands in `result` by then as data."""
+    """Turns an ApiError inside into the module's failure, with what stands in `result` by then as data.
+
+    Every module that reaches a cluster does its work in here, with or without a connection: secrets in its options are masked first.
+    """
+    hide(module, secrets_in(_options(module.params)))
     try:
         yield
     except ApiError as error:

@@ -17,7 +17,11 @@ description:
     accepts silently, such as a pool that holds the address of a node. Errors are refused.
   - Then everything is rehearsed by the API server (dry run), which is also all that check mode does.
   - Objects that exist under the same names are taken over. Labels and annotations that others wrote stay.
-  - A pool that gives a live service its address is not removed or shrunk without O(force).
+  - A change by which a live service loses its address or its announcement is refused without O(force). Each live service is
+    followed from the pools and advertisements that are there to those that are wanted, as MetalLB itself judges them - ranges,
+    C(avoidBuggyIPs), C(serviceAllocation), advertisements, the nodes that they select, and the speakers and endpoints on these.
+  - What cannot be read does not count as well. An API server that does not answer is a refusal; what may not be read (403) is a
+    warning, and what rests on it is judged without it.
   - Addresses can move from one pool to another. MetalLB never sees two pools that overlap.
 author:
   - l2ops.metallb contributors (@l2ops)
@@ -156,7 +160,8 @@ options:
     default: false
   force:
     description:
-      - Whether a change may take the address of a live service away. RV(services_losing_address) lists such services.
+      - Whether a change may take the address or the announcement of a live service away. RV(services_losing_address) lists
+        such services.
     type: bool
     default: false
   validate:
@@ -204,7 +209,8 @@ notes:
   - "RBAC: in a Role in MetalLB's namespace C(ipaddresspools) and C(l2advertisements) (C(metallb.io)) with C(list),
     C(get), C(create), C(patch), and C(delete) for O(prune). In a ClusterRole C(services) with C(list). O(validate)
     lists C(bgpadvertisements) and C(nodes) besides, the latter in a ClusterRole; what may not be read is skipped, and named
-    in RV(checks)."
+    in RV(checks). Where a change may cost a live service something, C(daemonsets) (C(apps)) and C(pods) of MetalLB's namespace,
+    C(namespaces) and C(endpointslices) (C(discovery.k8s.io)) are listed as well."
 seealso:
   - module: l2ops.metallb.l2_info
   - module: l2ops.metallb.l2_ready
@@ -268,7 +274,7 @@ applied:
   elements: str
   sample: [create IPAddressPool main-pool]
 services_losing_address:
-  description: Live services that get their address from what a pool gives up.
+  description: Live services that lose their address or their announcement by the change, one entry for each address.
   returned: always
   type: list
   elements: dict
@@ -280,13 +286,21 @@ services_losing_address:
       description: Name of the service.
       type: str
     address:
-      description: Address that it would lose.
+      description: Address that it would lose, or that nobody would announce.
       type: str
     pool:
-      description: Pool that gives it up.
+      description: Pool that holds it now.
       type: str
     moves_to:
       description: Pool that takes it over in the same run, or empty.
+      type: str
+    loses:
+      description:
+        - V(address), when MetalLB takes the address away, if only until another pool has it.
+        - V(announcement), when the service keeps the address and no node announces it any more.
+      type: str
+    why:
+      description: What takes it away.
       type: str
   sample:
     - namespace: traefik
@@ -294,8 +308,10 @@ services_losing_address:
       address: 192.168.7.203
       pool: main-pool
       moves_to: ""
+      loses: address
+      why: no pool holds 192.168.7.203 any more
 not_dry_run:
-  description: Objects that the API server could not dry_run_all, as C(kind name).
+  description: Objects that the API server could not try in a dry run, as C(kind name).
   returned: always
   type: list
   elements: str
@@ -346,18 +362,18 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.options impor
     advertisement_to_object,
     pool_to_object,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations.config_plan import (
     ADVERTISEMENTS,
     POOLS,
     Change,
     ConfigPlan,
     diff_of,
-    endangered,
-    lost,
     merge_patch,
     plan,
     shown,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.guard import Judgment, judge, takes_nothing_away
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers import (
     causes_of,
     is_controller,
@@ -387,8 +403,6 @@ class Config:
         self.namespace: str = module.params["namespace"]
         self.wanted = wanted
         self.deadline = time.monotonic() + module.params["timeout"]
-        self.services: list = []
-        self.services_error: ApiError | None = None
         self.current: dict[str, list] = {POOLS: [], ADVERTISEMENTS: []}
         self.seen: dict[str, ListOutcome] = {}
         self.crds_missing = False
@@ -426,8 +440,6 @@ class Config:
             if not (error.kind_missing and self.module.check_mode):
                 raise error
             self.crds_missing = True
-        self.services = outcomes["services"].objects
-        self.services_error = outcomes["services"].error
         self.current = {plural: outcomes[plural].objects for plural in (POOLS, ADVERTISEMENTS)}
         self.set_plan(plan(self.current, self.wanted, self.module.params["prune"]))
 
@@ -473,10 +485,14 @@ class Config:
 
     def outcome(self) -> Snapshot:
         """The cluster as it will be, with the objects of others too; of it only what was looked at."""
+        return self.snapshot({plural: self.outcome_of(plural) for plural in (POOLS, ADVERTISEMENTS)})
+
+    def snapshot(self, configuration: dict[str, list]) -> Snapshot:
+        """What was read, with these pools and advertisements."""
         missing = {plural: str(one.error) for plural, one in self.seen.items() if one.error is not None}
         objects = {plural: one.objects for plural, one in self.seen.items() if one.error is None}
-        for plural in (POOLS, ADVERTISEMENTS):
-            objects[plural] = self.outcome_of(plural)
+        objects.update(configuration)
+        for plural in configuration:
             missing.pop(plural, None)
         return Snapshot.from_objects(objects, missing, self.namespace)
 
@@ -489,33 +505,82 @@ class Config:
         after.update({one["metadata"]["name"]: one for one in self.plan.wanted(plural)})
         return list(after.values())
 
+    def check_what_was_read(self) -> None:
+        """What the rules judge by and did not answer is a refusal; what may not be read is said."""
+        unread = {
+            plural: error
+            for plural, outcome in self.seen.items()
+            for error in [outcome.error]
+            if error is not None and not error.kind_missing
+        }
+        if not unread or not self.plan.changes or not self.module.params["validate"]:
+            return
+        for plural, error in unread.items():
+            if error.kind_of_failure == "forbidden":
+                self.module.warn(f"Rules that compare the result with {plural} were skipped (see checks): {error}")
+        failed = [str(error) for error in unread.values() if error.kind_of_failure != "forbidden"]
+        if failed:
+            self.fail(
+                f"Nothing was changed, as the result cannot be compared with the cluster: {' '.join(failed)} Run again when the "
+                "API server answers. validate: false writes without this comparison."
+            )
+
     def guard(self) -> None:
         """Nothing live is taken away unasked."""
-        giving_up = [
-            step for step in self.plan.changes if step.plural == POOLS and step.before and lost(step.before, step.after)
-        ]
-        if not giving_up:
-            return
         force = self.module.params["force"]
-        if self.services_error is not None and not force:
-            self.fail(
-                f"{', '.join(step.name for step in giving_up)} would give up addresses, and whether a live service has "
-                f"one of them cannot be seen: {self.services_error} Or set force: true."
+        touching = [
+            f"{step.kind} {step.name}"
+            for step in self.plan.changes
+            if not takes_nothing_away(step.plural, step.before, step.after)
+        ]
+        if not touching:
+            return
+        error = self.seen["services"].error
+        if error is not None:
+            text = (
+                f"The change of {listing(touching)} may take the address or the announcement of a live service away, and "
+                f"whether there is such a service cannot be seen: {error}"
             )
-        found = endangered(self.plan.changes, self.services)
-        self.result["services_losing_address"] = [one.as_result() for one in found]
-        if found and not force:
-            named = "; ".join(
-                f"{one.namespace}/{one.name} has {one.address} from {one.pool}"
-                + (f", which moves to {one.moves_to}" if one.moves_to else "")
-                for one in found[:10]
-            )
-            more = f" (and {len(found) - 10} more, see services_losing_address)" if len(found) > 10 else ""
+            if not force:
+                self.fail(f"{text} Or set force: true.")
+            self.module.warn(text)
+            return
+        found = self.followed()
+        if found.losses or found.unknown:
+            # What decides is read only where something rests on it.
+            self.read_what_decides()
+            found = self.followed()
+        self.result["services_losing_address"] = [one.as_result() for one in found.losses]
+        if found.losses and not force:
+            shown_losses = "; ".join(str(one) for one in found.losses[:10])
+            more = len(found.losses) - 10
             self.fail(
-                f"Live services would lose their address, if only for a moment: {named}{more}. Keep these addresses in "
-                "their pools, or set force: true.",
+                f"Live services would lose their address, if only for a moment, or their announcement: {shown_losses}"
+                + (f" (and {more} more, see services_losing_address)" if more > 0 else "")
+                + ". Change pools and advertisements so that they keep it, or set force: true.",
                 kind="findings",
             )
+        for plural, services in found.unknown.items():
+            why = self.seen[plural].error
+            text = f"Whether {listing(services)} would lose address or announcement rests on {plural}, which could not be read: {why}"
+            if (why is None or why.kind_of_failure != "forbidden") and not force:
+                self.fail(f"{text} Nothing was changed. Run again when the API server answers, or set force: true.")
+            self.module.warn(f"{text} It was judged without them.")
+
+    def followed(self) -> Judgment:
+        """Live services, from what is there to what is wanted."""
+        return judge(self.snapshot(self.current), self.outcome())
+
+    def read_what_decides(self) -> None:
+        outcomes = self.kube.list_all(
+            [
+                ListRequest("namespaces"),
+                ListRequest("daemonsets", "apps", "v1", namespace=self.namespace),
+                ListRequest("pods", namespace=self.namespace),
+                ListRequest("endpointslices", "discovery.k8s.io", "v1"),
+            ]
+        )
+        self.seen = {**self.seen, **outcomes}
 
     # -- rehearsing and doing -----------------------------------------------------------------------------------------
 
@@ -760,6 +825,7 @@ def main() -> None:
             module.warn("MetalLB's CRDs are not there yet, so nothing could be rehearsed by the API server.")
         for one in config.plan.foreign:
             module.warn(f"{one} is kept by another tool, which may change it back.")
+        config.check_what_was_read()
         config.judge()
         config.guard()
         config.dry_run_all()

@@ -16,7 +16,6 @@ from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import (
     AddressError,
-    parse_address,
     parse_span,
 )
 
@@ -74,26 +73,6 @@ class ConfigPlan:
         return [step.after for step in self.changes if step.plural == plural and step.after is not None] + [
             obj for obj in self.unchanged if obj["kind"] == ("IPAddressPool" if plural == POOLS else "L2Advertisement")
         ]
-
-
-@dataclass(frozen=True)
-class Endangered:
-    """A live service whose address a change would take away."""
-
-    namespace: str
-    name: str
-    address: str
-    pool: str
-    moves_to: str = ""
-
-    def as_result(self) -> Object:
-        return {
-            "namespace": self.namespace,
-            "name": self.name,
-            "address": self.address,
-            "pool": self.pool,
-            "moves_to": self.moves_to,
-        }
 
 
 def plan(current: dict[str, Sequence[Object]], wanted: dict[str, Sequence[Object]], prune: bool) -> ConfigPlan:
@@ -248,50 +227,6 @@ def _way_out(waiting: Sequence[Change], held: dict[str, list[Span]]) -> Change |
     return None
 
 
-# -- live services ----------------------------------------------------------------------------------------------------
-
-
-def endangered(changes: Iterable[Change], services: Iterable[Object]) -> list[Endangered]:
-    """Live services that get their address from what a pool is about to give up.
-
-    Also when another pool takes the address over in the same run: between the two MetalLB withdraws it, and may give
-    out another one.
-    """
-    changes = list(changes)
-    live = [(service, address) for service in services for address in live_addresses(service)]
-    found = []
-    for step in changes:
-        if step.plural != POOLS or step.before is None:
-            continue
-        given_up = lost(step.before, step.after)
-        for service, address in live:
-            span = span_of_address(address)
-            if not overlapping(span, given_up):
-                continue
-            snapshot_source = [
-                other.name
-                for other in changes
-                if other.plural == POOLS and other.name != step.name and overlapping(span, spans_of(other.after))
-            ]
-            found.append(
-                Endangered(
-                    namespace=str(service["metadata"].get("namespace") or ""),
-                    name=str(service["metadata"].get("name") or ""),
-                    address=address,
-                    pool=step.name,
-                    moves_to=snapshot_source[0] if snapshot_source else "",
-                )
-            )
-    return sorted(found, key=lambda one: (one.pool, one.namespace, one.name, one.address))
-
-
-def live_addresses(service: Object) -> list[str]:
-    if (service.get("spec") or {}).get("type") != "LoadBalancer":
-        return []
-    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    return [str(one["ip"]) for one in ingress if one.get("ip")]
-
-
 # -- addresses --------------------------------------------------------------------------------------------------------
 
 
@@ -313,12 +248,6 @@ def spans(addresses: Iterable[str]) -> list[Span]:
             continue
         found.append((span.version, span.first, span.last))
     return found
-
-
-def span_of_address(text: str) -> list[Span]:
-    """One address of a Service, in any spelling."""
-    address = parse_address(text.strip())
-    return [(address[0], address[1], address[1])] if address is not None else []
 
 
 def overlapping(some: Iterable[Span], others: Iterable[Span]) -> bool:

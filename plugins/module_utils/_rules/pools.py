@@ -292,23 +292,8 @@ def network_or_broadcast(context: Context) -> Iterator[Finding]:
 
 
 def pool_may_serve(pool: Pool, service: Service, context: Context) -> bool:
-    """Whether the pool is compatible with the service (internal/allocator isPoolCompatibleWithService)."""
-    allocation = pool.allocation
-    if allocation is None:
-        return True
-    names = set(allocation.namespaces)
-    if allocation.namespace_selectors:
-        names.update(
-            name
-            for name, labels in context.snapshot.namespaces.items()
-            if any(selector.matches(labels) for selector in allocation.namespace_selectors)
-        )
-    # As MetalLB has it: selectors that choose no namespace at all restrict nothing.
-    if names and service.namespace not in names:
-        return False
-    if allocation.service_selectors:
-        return any(selector.matches(service.labels) for selector in allocation.service_selectors)
-    return True
+    """Whether the pool is compatible with the service; what cannot be told counts as yes."""
+    return context.snapshot.admits(pool, service) is not False
 
 
 def pool_exhausted(context: Context) -> Iterator[Finding]:

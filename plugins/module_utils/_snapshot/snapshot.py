@@ -431,6 +431,35 @@ class Snapshot:
             found = here
         return found
 
+    def admits(self, pool: Pool, service: Service) -> bool | None:
+        """Whether the pool is compatible with the Service (internal/allocator/allocator.go isPoolCompatibleWithService).
+
+        None where that rests on namespaces' labels, and these were not read.
+        """
+        allocation = pool.allocation
+        if allocation is None:
+            return True
+        if allocation.service_selectors and not any(
+            one.matches(service.labels) for one in allocation.service_selectors
+        ):
+            return False
+        if not allocation.namespace_selectors:
+            return not allocation.namespaces or service.namespace in allocation.namespaces
+        if service.namespace in allocation.namespaces:
+            return True
+        if not self.has("namespaces"):
+            return None
+        names = {
+            *allocation.namespaces,
+            *(
+                name
+                for name, labels in self.namespaces.items()
+                if any(selector.matches(labels) for selector in allocation.namespace_selectors)
+            ),
+        }
+        # As MetalLB has it: selectors that choose no namespace at all restrict nothing.
+        return not names or service.namespace in names
+
     @cached_property
     def services_by_address(self) -> dict[Address, list[Service]]:
         """Services by address that they have, MetalLB's only."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.l2ops.metallb.plugins.module_utils._kube import client
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations import config_plan
 from ansible_collections.l2ops.metallb.plugins.modules import l2_config
 from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi, Refused
@@ -228,7 +229,15 @@ def test_live_addresses_are_guarded(api):
         assert result["failed"] and result["failure_kind"] == "findings" and not result["changed"]
         assert "default/web has 192.168.7.205 from main-pool" in result["msg"] and "force: true" in result["msg"]
         assert result["services_losing_address"] == [
-            {"namespace": "default", "name": "web", "address": "192.168.7.205", "pool": "main-pool", "moves_to": ""}
+            {
+                "namespace": "default",
+                "name": "web",
+                "address": "192.168.7.205",
+                "pool": "main-pool",
+                "moves_to": "",
+                "loses": "address",
+                "why": "no pool holds 192.168.7.205 any more",
+            }
         ]
     assert call(api, pools=[], prune=True)["failed"]
     assert spec(api, "ipaddresspools", "main-pool")["addresses"] == POOL["addresses"]
@@ -242,7 +251,92 @@ def test_a_guard_that_cannot_see_says_so(api):
     assert not call(api, pools=[POOL])["failed"], "nothing is given up, so nothing needs to be seen"
     result = call(api, pools=[dict(POOL, addresses=["192.168.7.210/32"])])
     assert result["failed"] and 'resources: ["services"]' in result["msg"]
-    assert call(api, pools=[dict(POOL, addresses=["192.168.7.210/32"])], force=True)["changed"]
+    forced = call(api, pools=[dict(POOL, addresses=["192.168.7.210/32"])], force=True)
+    assert forced["changed"] and any("cannot be seen" in text for text in forced["warnings"])
+
+
+@pytest.mark.parametrize(
+    "change, loses",
+    [
+        ({"pools": [dict(POOL, addresses=["192.168.7.200-192.168.7.255"], avoid_buggy_ips=True)]}, "address"),
+        ({"pools": [dict(POOL, service_allocation={"namespaces": ["team-a"]})]}, "address"),
+        ({"pools": [dict(POOL, service_allocation={"namespace_selectors": [{"matchLabels": {"t": "a"}}]})]}, "address"),
+        ({"pools": [dict(POOL, service_allocation={"service_selectors": [{"matchLabels": {"t": "a"}}]})]}, "address"),
+        ({"advertisements": [], "prune": True}, "announcement"),
+        ({"advertisements": [{"name": "l2-adv", "ip_address_pools": ["other"]}]}, "announcement"),
+        ({"advertisements": [dict(ADVERTISEMENT, node_selectors=[{"matchLabels": {"no": "ne"}}])]}, "announcement"),
+    ],
+)
+def test_whatever_takes_address_or_announcement_needs_force(api, change, loses):
+    """Before, only addresses that left their pool were looked at: all of these were applied without force."""
+    whole = dict(POOL, addresses=["192.168.7.200-192.168.7.255"])
+    call(api, pools=[whole], advertisements=[ADVERTISEMENT], validate=False)
+    api.add({"kind": "Node", "metadata": {"name": "cp-1"}})
+    api.add({"kind": "Namespace", "metadata": {"name": "team-a", "labels": {"t": "a"}}})
+    service(api, "web", "192.168.7.255")
+    before = spec(api, "ipaddresspools", "main-pool"), spec(api, "l2advertisements", "l2-adv")
+    result = call(api, validate=False, **change)
+    assert result["failed"] and result["failure_kind"] == "findings" and not result["changed"], result["msg"]
+    assert [(one["name"], one["loses"]) for one in result["services_losing_address"]] == [("web", loses)]
+    assert result["services_losing_address"][0]["why"] in result["msg"] and "force: true" in result["msg"]
+    assert before == (spec(api, "ipaddresspools", "main-pool"), spec(api, "l2advertisements", "l2-adv"))
+    forced = call(api, validate=False, force=True, **change)
+    assert forced["changed"] and [one["loses"] for one in forced["services_losing_address"]] == [loses]
+
+
+@pytest.mark.parametrize("plural", ["nodes", "services", "bgpadvertisements"])
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_the_rules_need_and_the_api_server_does_not_give_is_a_refusal(api, monkeypatch, plural, status):
+    """With nodes unreadable (500) a pool over a node's own address was applied silently."""
+    monkeypatch.setattr(client, "_pause", lambda _after, _attempt: 0.0)
+    api.refuse(plural, status)
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT])
+    assert result["failed"] and result["failure_kind"] == "execution" and not api.sent("POST", "PATCH")
+    assert f"list {plural}" in result["msg"] and "validate: false" in result["msg"]
+    assert not call(api, pools=[POOL], advertisements=[ADVERTISEMENT], validate=False)["failed"]
+    assert not call(api, pools=[POOL], advertisements=[ADVERTISEMENT])["failed"], "nothing is to be changed"
+
+
+def test_nodes_that_may_not_be_read_are_told(api):
+    api.refuse("nodes", 403)
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT])
+    assert result["changed"] and any('resources: ["nodes"]' in text for text in result["warnings"])
+
+
+@pytest.mark.parametrize(
+    "plural, change",
+    [
+        (
+            "namespaces",
+            {"pools": [dict(POOL, service_allocation={"namespace_selectors": [{"matchLabels": {"t": "a"}}]})]},
+        ),
+        ("pods", {"advertisements": [dict(ADVERTISEMENT, node_selectors=[{"matchLabels": {"zone": "1"}}])]}),
+        ("daemonsets", {"advertisements": [dict(ADVERTISEMENT, node_selectors=[{"matchLabels": {"zone": "1"}}])]}),
+    ],
+)
+def test_what_the_guard_needs_and_cannot_read_is_a_refusal_or_a_warning(api, plural, change):
+    call(api, pools=[POOL], advertisements=[ADVERTISEMENT], validate=False)
+    api.add({"kind": "Node", "metadata": {"name": "cp-1", "labels": {"zone": "1"}}})
+    api.add({"kind": "Node", "metadata": {"name": "cp-2", "labels": {"zone": "2"}}})
+    service(api, "web", "192.168.7.205")
+    api.refuse(plural, 500)
+    result = call(api, validate=False, **change)
+    assert result["failed"] and f"rests on {plural}" in result["msg"] and "default/web" in result["msg"]
+    assert call(api, validate=False, force=True, check=True, **change)["changed"]
+    del api.refused[plural]
+    api.refuse(plural, 403)
+    result = call(api, validate=False, **change)
+    assert result["changed"] and any(f"rests on {plural}" in text for text in result["warnings"])
+
+
+def test_a_change_that_costs_nobody_anything_reads_nothing_more(api):
+    call(api, pools=[POOL], advertisements=[ADVERTISEMENT])
+    service(api, "web", "192.168.7.205")
+    api.requests.clear()
+    assert call(api, pools=[dict(POOL, auto_assign=False)], advertisements=[dict(ADVERTISEMENT, interfaces=[])])[
+        "changed"
+    ]
+    assert len(api.sent("GET")) == 5
 
 
 def test_an_object_of_another_tool_is_changed_with_a_warning(api):

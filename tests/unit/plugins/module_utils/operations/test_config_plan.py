@@ -16,7 +16,6 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._operations import c
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations.config_plan import (
     ADVERTISEMENTS,
     POOLS,
-    endangered,
     plan,
 )
 from hypothesis import given
@@ -52,14 +51,6 @@ def advertisement(name, labels=None, **spec):
     if labels is not None:
         metadata["labels"] = labels
     return {"apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement", "metadata": metadata, "spec": spec}
-
-
-def service(name, address, namespace="default", kind="LoadBalancer"):
-    return {
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"type": kind},
-        "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
-    }
 
 
 def steps(there, wanted, prune=False, advertisements=((), ())):
@@ -216,31 +207,6 @@ def test_no_order_ever_overlaps_and_every_order_ends_where_it_should():
         assert {name: config_plan.spans(addresses) for name, addresses in after.items()} == held
 
 
-def test_live_services_that_would_lose_their_address():
-    there = [live("a", "10.0.0.10-10.0.0.20"), live("b", "10.0.0.21-10.0.0.30")]
-    services = [
-        service("kept", "10.0.0.10"),
-        service("lost", "10.0.0.20"),
-        service("cluster-ip", "10.0.0.19", kind="ClusterIP"),
-    ]
-    changes = plan({POOLS: there}, {POOLS: [pool("a", "10.0.0.10-10.0.0.15")]}, False).changes
-    assert [one.as_result() for one in endangered(changes, services)] == [
-        {"namespace": "default", "name": "lost", "address": "10.0.0.20", "pool": "a", "moves_to": ""}
-    ]
-    moved = plan({POOLS: there}, {POOLS: [pool("a", "10.0.0.10-10.0.0.15"), pool("b", "10.0.0.16-10.0.0.30")]}, False)
-    assert [(one.name, one.moves_to) for one in endangered(moved.changes, services)] == [("lost", "b")]
-    gone = plan({POOLS: there}, {POOLS: []}, True)
-    assert [one.name for one in endangered(gone.changes, services)] == ["kept", "lost"]
-    grown = plan({POOLS: there}, {POOLS: [pool("a", "10.0.0.1-10.0.0.20")]}, False)
-    assert endangered(grown.changes, services) == []
-
-
-def test_the_same_addresses_written_otherwise_endanger_nobody():
-    changes = plan({POOLS: [live("a", "10.0.0.0/30")]}, {POOLS: [pool("a", "10.0.0.0-10.0.0.3")]}, False).changes
-    assert len(changes) == 1
-    assert endangered(changes, [service("s", "10.0.0.2")]) == []
-
-
 @pytest.mark.parametrize(
     "before, after, expected",
     [
@@ -268,17 +234,6 @@ def test_the_same_addresses_written_otherwise_endanger_nobody():
 def test_what_is_given_up(before, after, expected):
     found = config_plan.lost_spans(config_plan.spans(before), config_plan.spans(after))
     assert [config_plan.text_of(span) for span in found] == expected
-
-
-@pytest.mark.parametrize("address", ["10.0.0.2", "::ffff:10.0.0.2", "::ffff:a00:2"])
-@pytest.mark.parametrize("addresses", [["10.0.0.0/24"], ["::ffff:10.0.0.0-::ffff:10.0.0.9"], [" 10.0.0.2 - 10.0.0.2 "]])
-def test_a_live_address_is_found_in_any_spelling_of_the_pool(addresses, address):
-    """For a pool in IPv4-mapped addresses the guard found no service, and let it be taken away."""
-    before = live("p", *addresses)
-    after = copy.deepcopy(before)
-    after["spec"]["addresses"] = ["192.168.99.0/30"]
-    change = config_plan.Change("update", config_plan.POOLS, "p", before, after)
-    assert [one.name for one in endangered([change], [service("s", address)])] == ["s"]
 
 
 ADDRESSES = st.one_of(

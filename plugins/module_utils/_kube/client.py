@@ -88,7 +88,9 @@ class Kube:
         self._url = str(self._configuration.host).rstrip("/")
         parsed = urlsplit(self._url)
         # host and port only: a URL may carry a password
-        self.server = f"{parsed.hostname}:{parsed.port or (443 if parsed.scheme == 'https' else 80)}"
+        host = f"[{parsed.hostname}]" if ":" in (parsed.hostname or "") else parsed.hostname
+        self.server = f"{host}:{parsed.port or (443 if parsed.scheme == 'https' else 80)}"
+        self._versions: dict[str, list[str]] = {}
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -343,12 +345,26 @@ class Kube:
         return None
 
     def _decode(self, call: _Call, response: Any) -> Object:
+        data = response.data
         try:
-            decoded = json.loads(response.data) if response.data else {}
-        except ValueError:
+            decoded = json.loads(data) if data else {}
+            if b"\\ud" in data or b"\\uD" in data:
+                # Half of a character that takes two is no text that could be hashed, written or shown.
+                decoded = json.loads(json.dumps(decoded, ensure_ascii=False).encode("utf-8", "replace"))
+        except (ValueError, RecursionError):
             decoded = None
         if not isinstance(decoded, dict):
             content = response.headers.get("Content-Type") or "no content type"
+            if decoded is None and data[:1] == b"{":
+                raise ApiError(
+                    f"Cannot {call.describe()}: the answer of {self.server} is JSON that is cut off or damaged ({len(data)} bytes).",
+                    status=response.status,
+                    verb=call.verb,
+                    resource=call.resource,
+                    namespace=call.namespace,
+                    name=call.name,
+                    advice="Run again. If it stays so, look into the API server's log.",
+                )
             raise ApiError(
                 f"Cannot {call.describe()}: {self.server} answers with something that is no Kubernetes object "
                 f"({content}).",
@@ -386,7 +402,14 @@ class Kube:
             advice = f"Let the account do it: add the RBAC rule {call.rule()}."
         elif status == 404:
             kind = "absent"
-            if "could not find the requested resource" in reason or not reason or "page not found" in reason:
+            served = self._served(call) if "page not found" in reason or not call.name else []
+            if served and call.version not in served:
+                kind = "other"
+                advice = (
+                    f"The cluster serves {call.group} in version {', '.join(served)}, and this collection reads {call.version}: the CRDs "
+                    "are of another version of MetalLB. Install those of a version that the collection supports (role install)."
+                )
+            elif "could not find the requested resource" in reason or not reason or "page not found" in reason:
                 advice = f"The cluster does not know {call.resource}"
                 advice += (
                     ": are the CRDs of MetalLB installed? See: kubectl get crd | grep metallb.io."
@@ -424,6 +447,21 @@ class Kube:
             reason=reason,
             advice=advice,
         )
+
+    def _served(self, call: _Call) -> Sequence[str]:
+        """The versions of a group of MetalLB that the cluster serves; empty where it serves none, or does not say it."""
+        if call.group != "metallb.io":
+            return []
+        if call.group not in self._versions:
+            found: list[str] = []
+            try:
+                response = self._open("GET", f"/apis/{call.group}", None, None, "application/json", "")
+                listed = self._decode(call, response).get("versions") if response.status == 200 else None
+                found = [str(one["version"]) for one in listed or [] if isinstance(one, dict) and one.get("version")]
+            except (ApiError, urllib3.exceptions.HTTPError, OSError):
+                pass
+            self._versions[call.group] = found
+        return self._versions[call.group]
 
     def _failure(self, call: _Call, error: BaseException) -> ApiError:
         """The error of a request that got no HTTP answer."""
@@ -536,6 +574,8 @@ def _only_metadata(item: Object) -> Object:
 def _pause(retry_after: str | None, attempt: int) -> float:
     try:
         seconds = float(retry_after or "")
+        if not math.isfinite(seconds):
+            raise ValueError
     except ValueError:
         seconds = 0.25 * 2 ** (attempt - 1)
     return min(max(seconds, 0.05), LONGEST_PAUSE)
@@ -551,7 +591,7 @@ def _events(response: Any) -> Iterator[Object]:
                 continue
             try:
                 event = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise urllib3.exceptions.ProtocolError("the stream of events is garbled") from error
             if isinstance(event, dict):
                 yield event

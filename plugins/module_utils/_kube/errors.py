@@ -84,6 +84,7 @@ class _Call:
     namespace: str = ""
     name: str = ""
     path: str = ""
+    version: str = ""
 
     @property
     def resource(self) -> str:
@@ -108,11 +109,11 @@ class _Call:
 
 def _call_of(method: str, path: str, watching: bool = False) -> _Call:
     parts = [part for part in path.partition("?")[0].split("/") if part]
-    group, rest = "", []
+    group, version, rest = "", "", []
     if len(parts) > 2 and parts[0] == "api":
         rest = parts[2:]
     elif len(parts) > 3 and parts[0] == "apis":
-        group, rest = parts[1], parts[3:]
+        group, version, rest = parts[1], parts[2], parts[3:]
     namespace = ""
     if len(rest) > 2 and rest[0] == "namespaces":
         namespace, rest = rest[1], rest[2:]
@@ -122,7 +123,7 @@ def _call_of(method: str, path: str, watching: bool = False) -> _Call:
         plural += "/" + rest[2]
     verbs = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
     verb = verbs.get(method) or ("watch" if watching else "get" if name or not plural else "list")
-    return _Call(verb=verb, plural=plural, group=group, namespace=namespace, name=name, path=path)
+    return _Call(verb=verb, plural=plural, group=group, namespace=namespace, name=name, path=path, version=version)
 
 
 def _status_message(data: bytes) -> str:
@@ -130,7 +131,7 @@ def _status_message(data: bytes) -> str:
     text = data.decode("utf-8", "replace")
     try:
         status = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         status = None
     if isinstance(status, dict) and isinstance(status.get("message"), str):
         return str(status["message"]).strip()
@@ -147,5 +148,9 @@ def _last_words(chain: Chain) -> str:
 
 
 def _host_of(url: Any) -> str:
-    parsed = urlsplit(str(url or ""))
-    return f"{parsed.hostname}:{parsed.port}" if parsed.port else str(parsed.hostname)
+    try:
+        parsed = urlsplit(str(url or ""))
+        host = f"[{parsed.hostname}]" if ":" in (parsed.hostname or "") else str(parsed.hostname)
+        return f"{host}:{parsed.port}" if parsed.port else host
+    except ValueError:
+        return "the server"

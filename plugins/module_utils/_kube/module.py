@@ -19,6 +19,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube.auth import (
     _impersonation,
     _options,
     _timeout_from_environment,
+    fits_header,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.client import Kube
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.constants import CONNECT_TIMEOUT, MAX_PARALLEL, Object
@@ -73,6 +74,8 @@ def connect(
     if not configuration.verify_ssl:
         warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
     configuration.retries = False
+    if configuration.proxy_headers and not all(map(fits_header, configuration.proxy_headers.values())):
+        raise ApiError("proxy_headers holds characters that no HTTP header may hold.", advice="Fix proxy_headers.")
     configuration.connection_pool_maxsize = MAX_PARALLEL
     try:
         api_client = kubernetes_client.ApiClient(configuration)
@@ -80,6 +83,13 @@ def connect(
         raise ApiError(
             f"Cannot prepare the connection to {_host_of(configuration.host)}: {error}.",
             advice="Check ca_cert, client_cert, client_key and proxy.",
+        ) from error
+    except ImportError as error:
+        raise ApiError(
+            f"Cannot prepare the connection to {_host_of(configuration.host)}: the proxy {_host_of(configuration.proxy)} speaks "
+            "SOCKS, and the Python library PySocks is missing.",
+            advice="Install it where the module runs (pip install PySocks), or name an HTTP proxy (proxy, K8S_AUTH_PROXY, or "
+            "proxy-url in the kubeconfig).",
         ) from error
     return Kube(
         api_client,

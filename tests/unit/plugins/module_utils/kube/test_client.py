@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
@@ -22,7 +25,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube import (
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest
-from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi
+from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi, Refused
 
 POOLS = ListRequest("ipaddresspools", "metallb.io", "v1beta1", namespace="metallb-system")
 
@@ -57,6 +60,26 @@ def connected(api, **params):
     kube.naps = []
     kube._sleep = kube.naps.append
     return kube
+
+
+@contextmanager
+def answering(body):
+    """A server that answers the first request with this."""
+
+    def serve():
+        connection = server.accept()[0]
+        connection.recv(65536)
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        )
+        connection.sendall(body)
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(5)
 
 
 def node(name, **labels):
@@ -228,6 +251,119 @@ def test_wrong_options_are_named(params, said):
     assert caught.value.advice
 
 
+URLS = [
+    ("https://192.0.2.1:99999", "port is not a number from 0 to 65535"),
+    ("https://192.0.2.1:abc", "port is not a number from 0 to 65535"),
+    ("https://fd00::1:6443", "in brackets there, as in https://[fd00::1]:6443"),
+    ("https://[fd00::1", "a bracket around its IPv6 address is missing"),
+    ("https://fd00::1]:6443", "a bracket around its IPv6 address is missing"),
+    ("https://[zz]:6443", "is no URL"),
+    ("https://:6443", "names no host"),
+    ("https://a\nb:1", "line breaks"),
+    ("ftp://192.0.2.1", "does not begin with http:// or https://"),
+]
+
+
+@pytest.mark.parametrize(("url", "said"), URLS)
+def test_an_address_that_is_no_url_is_told_with_its_fault(url, said):
+    for params in ({"host": url, "api_key": "t"}, {"kubeconfig": kubeconfig(url)}):
+        with pytest.raises(ApiError) as caught:
+            _module.connect(Module(**params))
+        assert said in str(caught.value) and "The API server's address" in str(caught.value)
+
+
+def proxied(proxy):
+    config = kubeconfig("https://127.0.0.1:1")
+    config["clusters"][0]["cluster"]["proxy-url"] = proxy
+    return config
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        *URLS[:4],
+        (5, "of type int"),
+        (True, "of type bool"),
+        (["x"], "of type list"),
+        ("192.0.2.1:3128", "does not begin"),
+    ],
+)
+def test_a_proxy_that_is_no_url_is_told_with_its_fault(proxy, said):
+    for params in ({"host": "https://127.0.0.1:1", "api_key": "t", "proxy": proxy}, {"kubeconfig": proxied(proxy)}):
+        with pytest.raises(ApiError) as caught:
+            _module.connect(Module(**params))
+        assert said in str(caught.value) and "The proxy" in str(caught.value) and "K8S_AUTH_PROXY" in str(caught.value)
+
+
+def test_a_password_in_an_address_is_not_quoted():
+    with pytest.raises(ApiError) as caught:
+        _module.connect(Module(host="https://me:hush@192.0.2.1:x", api_key="t"))
+    assert "hush" not in str(caught.value) and "192.0.2.1:x" in str(caught.value)
+
+
+def test_a_socks_proxy_without_its_library_is_said(monkeypatch):
+    def without(_configuration):
+        raise ModuleNotFoundError("No module named 'socks'")
+
+    monkeypatch.setattr(_module.kubernetes_client, "ApiClient", without)
+    with pytest.raises(ApiError, match="pip install PySocks"):
+        _module.connect(Module(kubeconfig=proxied("socks5://127.0.0.1:1")))
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("impersonate_user", "me\r\nImpersonate-Group: system:masters"),
+        ("impersonate_user", "\u20ac"),
+        ("impersonate_groups", ["a\nb"]),
+        ("username", "\u20ac"),
+        ("password", "a\nb"),
+        ("proxy_headers", {"user_agent": "a\nb"}),
+        ("proxy_headers", {"basic_auth": "\u20ac"}),
+    ],
+)
+def test_what_no_header_may_hold_is_refused_by_name(option, text):
+    params = {"host": "https://127.0.0.1:1", "username": "me", "password": "hush", option: text}
+    with pytest.raises(ApiError, match=option) as caught:
+        _module.connect(Module(**params))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_file_of_a_token_is_named(tmp_path):
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(kubeconfig("https://127.0.0.1:1", tokenFile="no-such-token")))
+    with pytest.raises(ApiError, match=f"tokenFile that does not exist: {tmp_path}/no-such-token"):
+        _module.connect(Module(kubeconfig=str(path)))
+    (tmp_path / "no-such-token").write_text("t")
+    _module.connect(Module(kubeconfig=str(path)))
+
+
+@pytest.mark.parametrize("content", [5000 * "[", "a: 2026-13-45", "a: !!int ''", "a: \x07"])
+def test_a_kubeconfig_of_odd_yaml_is_no_traceback(content, tmp_path):
+    (tmp_path / "kubeconfig").write_text(content)
+    with pytest.raises(ApiError, match="K8S_AUTH_KUBECONFIG"):
+        _module.connect(Module(kubeconfig=str(tmp_path / "kubeconfig")))
+
+
+def test_a_kubeconfig_that_is_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "kubeconfig")
+    with pytest.raises(ApiError, match="not a regular file"):
+        _module.connect(Module(kubeconfig=str(tmp_path / "kubeconfig")))
+
+
+def test_a_credential_program_that_hangs_is_given_up(tmp_path, monkeypatch):
+    program = tmp_path / "login"
+    # The second one holds the pipes open beyond the first one's end.
+    program.write_text("#!/bin/sh\nsleep 20 &\nsleep 20\n")
+    program.chmod(0o755)
+    monkeypatch.setenv(constants.TIMEOUT_VARIABLE, "0.3")
+    user = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(program), "interactiveMode": "Never"}
+    start = time.monotonic()
+    with pytest.raises(ApiError, match=r"login did not end within 0\.3 s"):
+        _module.connect(Module(kubeconfig=kubeconfig("https://127.0.0.1:1", exec=user)))
+    assert time.monotonic() - start < 5
+
+
 def test_a_token_with_a_newline_inside_is_refused_without_being_quoted(api):
     with pytest.raises(ApiError) as caught:
         connected(api, api_key="one\ntwo").list(ListRequest("nodes"))
@@ -318,6 +454,14 @@ def test_an_overloaded_server_is_asked_again_when_it_says(api, code):
     assert kube.naps == [3.0, 3.0]
 
 
+@pytest.mark.parametrize("said", ["nan", "inf", "-inf", "-5", "1e400", "soon", "99999999999"])
+def test_a_pause_is_never_odd(api, said):
+    api.fault("GET", "/api/v1/nodes", 429, times=2, Retry_After=said)
+    kube = connected(api)
+    assert kube.list(ListRequest("nodes")) == []
+    assert all(0 < nap <= 10 for nap in kube.naps)
+
+
 def test_a_server_that_stays_overloaded_is_given_up(api):
     api.fault("GET", "/api/v1/nodes", 429, "Too many requests", times=99)
     kube = connected(api)
@@ -394,6 +538,31 @@ def test_a_page_of_a_proxy_is_no_answer(api):
     api.answer = lambda *_all: ["<html>"]
     with pytest.raises(ApiError, match="no Kubernetes object"):
         connected(api).list(ListRequest("nodes"))
+
+
+@pytest.mark.parametrize("body", [b'{"items": [{"metadata": {"na', b'{"a":' * 100_000], ids=["cut", "deep"])
+def test_an_answer_that_was_cut_is_not_blamed_on_a_proxy(body, monkeypatch):
+    with answering(body) as url, pytest.raises(ApiError, match="cut off or damaged") as caught:
+        _module.connect(Module(host=url, api_key="t")).list(ListRequest("nodes"))
+    assert "proxy" not in str(caught.value) and "Run again" in str(caught.value)
+
+
+def test_half_a_character_in_an_answer_is_replaced():
+    with answering(b'{"kind": "NodeList", "items": [{"metadata": {"name": "a\\ud83d"}}]}') as url:
+        (found,) = _module.connect(Module(host=url, api_key="t")).list(ListRequest("nodes"))
+    assert found["metadata"]["name"] == "a?"
+
+
+def test_a_version_that_is_not_served_is_told_as_that(api, monkeypatch):
+    def answer(method, path, *_rest):
+        if path == "/apis/metallb.io":
+            return {"kind": "APIGroup", "versions": [{"groupVersion": "metallb.io/v1beta2", "version": "v1beta2"}]}
+        raise Refused(404, "the server could not find the requested resource")
+
+    api.answer = answer
+    with pytest.raises(ApiError, match=r"in version v1beta2, and this collection reads v1beta1") as caught:
+        connected(api).list(POOLS)
+    assert caught.value.kind_of_failure == "other" and "CRDs of MetalLB installed?" not in str(caught.value)
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ for name, value in (("LAB_SUBNET", "192.168.17.0/24"), ("LAB_WORKERS", "1")):
 os.environ.update(LAB_DUAL_STACK="0", LAB_METALLB="")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from l2lab import cluster, drive, host, talos, ui  # noqa: E402
+from l2lab import build, cluster, drive, host, talos, ui  # noqa: E402
 from l2lab.settings import ROOT, Settings  # noqa: E402
 from suite import OF_TALOS, Suite  # noqa: E402
 
@@ -32,7 +32,9 @@ def test(settings: Settings, engine: host.Engine) -> int:
     env["MOLECULE_GLOB"] = "extensions/molecule/*/molecule.yml"
     suite = Suite()
     molecule, pytest = str(drive.VENV / "molecule"), str(drive.VENV / "pytest")
-    suite.step("talosctl", [pytest, "-q", OF_TALOS], env)
+    for module in (build.TALOSCTL, *build.NEWER_TALOSCTL):
+        build.build_go(module, build.go_version())
+        suite.step(module.folder, [pytest, "-q", OF_TALOS], {**env, "TALOSCTL": str(module.target / "talosctl")})
     # A run that was broken off counts as prepared otherwise.
     ui.run([molecule, "reset", "-s", "talos"], env=env, cwd=ROOT)
     suite.step("molecule talos", [molecule, "test", "-s", "talos"], env)

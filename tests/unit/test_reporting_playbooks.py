@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import save
+from ansible_collections.l2ops.metallb.tests.unit.served import served
 from ansible_collections.l2ops.metallb.tests.unit.world import World
 
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
@@ -28,7 +29,7 @@ def play(tmp_path, root):
     if not (tree / "ansible_collections" / "kubernetes" / "core").exists():
         pytest.skip("no kubernetes.core here: python3 tests/tools/collection_tree.py")
 
-    def run(name, inventory=None, width="120", **variables):
+    def run(name, inventory=None, width="120", environment=None, **variables):
         kept = {
             key: text for key, text in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG"))
         }
@@ -41,6 +42,7 @@ def play(tmp_path, root):
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_HOST_KEY_CHECKING": "false",
             "COLUMNS": width,
+            **(environment or {}),
         }
         command = [str(PROGRAM), f"l2ops.metallb.{name}", "-e", json.dumps(variables)]
         if inventory is not None:
@@ -108,18 +110,47 @@ def test_diagnose_tells_cause_and_remedy_and_writes_reports(play, tmp_path):
     assert ElementTree.parse(tmp_path / "diagnosis.xml").getroot().tag == "testsuites"
 
 
-def test_a_probe_host_out_of_reach_is_told_and_the_rest_diagnosed(play, tmp_path):
+AWAY = {"hosts": {"away": {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_user": "nobody"}}}
+
+
+@pytest.mark.parametrize("fail_on", ["error", "never"])
+def test_a_probe_host_out_of_reach_is_told_and_the_rest_diagnosed(fail_on, play, tmp_path):
     save(World().snapshot(), str(tmp_path / "cluster.json"))
-    away = {"hosts": {"away": {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_user": "nobody"}}}
     status, output = play(
         "diagnose",
-        {**HOME, "metallb_probes": away},
+        {**HOME, "metallb_probes": AWAY},
         metallb_diagnose_snapshot="cluster.json",
         metallb_diagnose_wire="always",
+        metallb_diagnose_fail_on=fail_on,
     )
-    assert status == 0, output
-    assert (
-        "wire: l2_probe gave no result" in output.replace("\n", " ") and "Nothing is wrong with 2 services." in output
+    flat = " ".join(output.split())
+    assert "wire: l2_probe gave no result" in flat and "Nothing is wrong with 2 services." in flat, output
+    # Who asks for the LAN's word at any rate hears that it is missing, after all that is known was shown.
+    assert ("could not be probed from away" in flat, status) == (True, 2) if fail_on == "error" else (False, 0), output
+
+
+def verify(play, api, **variables):
+    cluster = {"K8S_AUTH_HOST": api["host"], "K8S_AUTH_API_KEY": "token"}
+    home = {"metallb_clusters": {"hosts": {"home": {**HOME["metallb_clusters"]["hosts"]["home"]}}}}
+    return play("verify", {**home, "metallb_probes": AWAY}, environment=cluster, metallb_verify_timeout=0, **variables)
+
+
+@pytest.mark.parametrize("wire", ["auto", "always"])
+def test_verify_shows_what_the_api_says_where_the_probe_host_cannot_be_reached(wire, play):
+    with served(World()) as (_api, given):
+        status, output = verify(play, given, metallb_verify_wire=wire)
+    flat = " ".join(output.split())
+    assert "SERVICE" in output and "default/my-nginx" in output, output
+    assert "the LAN" in flat and "connect to the host" in flat, output
+    assert status == (2 if wire == "always" else 0), output
+
+
+def test_verify_that_cannot_read_a_kind_shows_the_table_and_fails(play):
+    with served(World()) as (api, given):
+        api.forbidden.add(("list", "endpointslices"))
+        status, output = verify(play, given, metallb_verify_wire="never")
+    assert status == 2 and "SERVICE" in output and "endpointslices could not be read" in " ".join(output.split()), (
+        output
     )
 
 

@@ -98,6 +98,8 @@ def preflight(probe: Result) -> Entry:
             )
         else:
             unproven.append({"address": target["address"], "why": target.get("message") or target.get("reason") or ""})
+    # A probe that failed, or whose host could not be reached, returned no targets.
+    unproven += [{"address": NOTHING, "why": f"the probe host did not ask: {why}"} for why in _silent(probes)]
     reasons = [why for one in probes if not one.get("conclusive", True) for why in one.get("inconclusive_reasons", [])]
     for why in dict.fromkeys(reasons):
         unproven.append({"address": NOTHING, "why": why})
@@ -113,6 +115,11 @@ def preflight(probe: Result) -> Entry:
         "asked": asked,
         "free": free,
     }
+
+
+def _silent(probes: t.Sequence[Result]) -> list[str]:
+    told = [str(one.get("msg") or "it gave no result").strip() for one in probes if "targets" not in one and one]
+    return list(dict.fromkeys(told))
 
 
 def _who(answer: Result) -> str:

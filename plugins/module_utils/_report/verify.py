@@ -120,11 +120,16 @@ def verdict(
         )
     elif blind:
         unproven.append(f"the LAN: {blind}")
+    if ports is not None and "targets" not in ports:
+        why = str(ports.get("msg") or "service_probe gave no result").strip()
+        (failures if wire_required else unproven).append(f"the ports: {why}")
+    failures += [f"{kind} could not be read: {why}" for kind, why in (diagnosis.get("unknown") or {}).items()]
     for name in names:
         service = services.get(name)
         if service is None:
-            failures.append(f"{name}: there is no such LoadBalancer service of MetalLB")
-            rows.append(_row(name, NOTHING, None, None, None, ["no such service"], []))
+            if "services" not in (diagnosis.get("unknown") or {}):
+                failures.append(f"{name}: there is no such LoadBalancer service of MetalLB")
+            rows.append(_row(name, NOTHING, None, None, None, ["not found"], []))
             continue
         missing = [a for a in expected.get(name, []) if not any(same_address(a, b) for b in service["addresses"])]
         have = ", ".join(service["addresses"]) or "no address"

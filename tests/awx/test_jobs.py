@@ -209,7 +209,7 @@ def test_gitops(launch, installed, lab, style):
         "metallb_interfaces": "eth0, eth1",
         "metallb_gitops_traefik": "no",
     }
-    hosts = lab.inventory(metallb_chart_ref="metallb", metallb_gitops_render_charts=False)
+    hosts = lab.inventory(metallb_gitops_render_charts=False)
     done = launch("MetalLB gitops", answers, hosts=hosts)
     judge(done)
     assert done.changed == {}
@@ -223,7 +223,7 @@ def test_gitops(launch, installed, lab, style):
 
 def test_gitops_says_what_is_wrong(launch, installed, lab):
     answers = {"metallb_gateway": lab.cluster["metallb_pool_addresses"][0].split("-")[0]}
-    done = launch("MetalLB gitops", answers, hosts=lab.inventory(metallb_chart_ref="metallb"))
+    done = launch("MetalLB gitops", answers, hosts=lab.inventory())
     judge(done, status=2)
     found = done.artifacts["metallb_gitops"]["lab"]
     assert any(line.startswith("MLB302 ") for line in found["findings"])

@@ -95,7 +95,7 @@ class RepositoryRequest:
 
 
 def chart_of(ref: str, repo: str) -> tuple[str, str]:
-    """(chart, repo) out of role install's metallb_chart_ref and metallb_chart_repo. Raises GitopsError for a local one."""
+    """(chart, repo) out of role gitops' metallb_gitops_chart_ref and metallb_gitops_chart_repo. Raises GitopsError for a local one."""
     if ref.startswith("oci://"):
         base, _slash, chart = ref.rpartition("/")
         if base in ("oci:/", "oci:", ""):
@@ -106,7 +106,7 @@ def chart_of(ref: str, repo: str) -> tuple[str, str]:
     if "/" in ref or ref.endswith(".tgz"):
         raise GitopsError(
             f"chart_ref: {ref} is a folder or an archive of this machine, which the cluster cannot read. Name a chart in chart_repo "
-            "(metallb_chart_ref: metallb), one in a registry (oci://…), or take style manifests, which renders it here."
+            "(metallb_gitops_chart_ref: metallb), one in a registry (oci://…), or take style manifests, which renders it here."
         )
     return ref, repo
 

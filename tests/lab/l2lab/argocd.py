@@ -248,8 +248,8 @@ def write_variables(settings: Settings) -> None:
     variables = {
         "metallb_gitops_path": str(WORKING_COPY),
         "metallb_gitops_repo_url": f"{url}/git/platform.git",
-        "metallb_chart_ref": "metallb",
-        "metallb_chart_repo": f"{url}/charts",
+        "metallb_gitops_chart_ref": "metallb",
+        "metallb_gitops_chart_repo": f"{url}/charts",
         "metallb_gitops_traefik_repo": f"{url}/charts",
         "metallb_gitops_traefik_version": stand_in[1] if stand_in else "",
         "metallb_gitops_traefik_address": settings.services["traefik/traefik"]["address"],

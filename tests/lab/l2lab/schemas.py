@@ -100,7 +100,7 @@ def written(style: str, settings: Settings, engine: Engine) -> Path:
         "metallb_gitops_style": style,
         "metallb_gitops_repo_url": "https://git.example.org/ops/platform.git",
         "metallb_gitops_traefik_address": settings.services["traefik/traefik"]["address"],
-        "metallb_chart_ref": str(build.metallb_chart()) if style == "manifests" else "metallb",
+        "metallb_gitops_chart_ref": str(build.metallb_chart()) if style == "manifests" else "metallb",
     }
     log = LOGS / f"gitops-{style}.log"
     if drive.playbook("gitops", settings, engine, "-e", json.dumps(variables), log=log):

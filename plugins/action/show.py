@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import printable
 
 display = Display()
 
@@ -23,6 +24,6 @@ class ActionModule(ActionBase):
         _validation, given = self.validate_argument_spec({"text": {"type": "str", "required": True}})
         if not self._task.no_log:
             # At once, so that lines of several hosts do not mix.
-            display.display(given["text"])
+            display.display(printable(given["text"], lines=True))
         result.update(changed=False, lines=len(given["text"].splitlines()))
         return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import clean
 from ansible_collections.l2ops.metallb.plugins.module_utils._report import (
     failover as _failover,
 )
@@ -19,7 +20,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._report import (
 def _result(name: str, module: str, given: t.Any) -> t.Mapping[str, t.Any]:
     if not isinstance(given, t.Mapping):
         raise AnsibleFilterError(f"l2ops.metallb.{name}: the result of {module} is wanted, not {type(given).__name__}")
-    return given
+    cleaned: t.Mapping[str, t.Any] = clean(given)
+    return cleaned
 
 
 def preflight(probe: t.Any) -> dict[str, t.Any]:

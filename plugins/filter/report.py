@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import clean
 from ansible_collections.l2ops.metallb.plugins.module_utils._report import (
     analysis,
     html,
@@ -38,7 +39,7 @@ def verdict(
     given = _mapping("the input of l2ops.metallb.verdict", diagnosis)
     if "diagnoses" not in given:
         raise AnsibleFilterError("l2ops.metallb.verdict: this is not a result of l2_diagnose: it has no diagnoses")
-    return verify.verdict(given, wanted or [], wire or None, ports or None, wire_required)
+    return verify.verdict(clean(given), clean(wanted or []), clean(wire or None), clean(ports or None), wire_required)
 
 
 def probe_targets(info: t.Any, wanted: t.Sequence[t.Mapping[str, t.Any]] | None = None) -> list[dict[str, t.Any]]:

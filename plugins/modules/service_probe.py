@@ -463,6 +463,7 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import clean
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.secrets import hide
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire import service
 from ansible_collections.l2ops.metallb.plugins.module_utils._wire.errors import WireError
@@ -645,7 +646,8 @@ def main():
                 "concurrency",
                 f"with duration all {len(checks)} services are asked at a time; raise concurrency to that.",
             )
-        results = service.check_all(checks, params["concurrency"], params["duration"], params["interval"] / 1000)
+        # A reason phrase, a header, a body and the names in a certificate come from whoever answers for the address.
+        results = clean(service.check_all(checks, params["concurrency"], params["duration"], params["interval"] / 1000))
     except WireError as error:
         module.fail_json(msg=str(error), failure_kind="execution")
     summary = summarize(results)

@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding, Verdict
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import format_address
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import clean, listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Service
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import Context, plural
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import BY_CODE, evaluate
@@ -148,22 +148,25 @@ class Diagnosis:
         return f"{self.service}: {self.cause}" + (f" {self.fix}" if self.fix else "")
 
     def as_result(self) -> dict[str, Any]:
-        return {
-            "service": self.service,
-            "state": self.state,
-            "cause": self.cause,
-            "fix": self.fix,
-            "sentence": self.sentence,
-            "addresses": list(self.addresses),
-            "elected": self.elected_node,
-            "reported": list(self.reported),
-            "answering": list(self.answering),
-            "steps": [step.as_result() for step in self.steps],
-            "problems": [one.as_result() for one in self.problems],
-            "candidates": [one.as_result() for one in self.candidates],
-            "candidate_counts": self.counts,
-            "findings": [finding.as_result() for finding in self.findings],
-        }
+        result: dict[str, Any] = clean(
+            {
+                "service": self.service,
+                "state": self.state,
+                "cause": self.cause,
+                "fix": self.fix,
+                "sentence": self.sentence,
+                "addresses": list(self.addresses),
+                "elected": self.elected_node,
+                "reported": list(self.reported),
+                "answering": list(self.answering),
+                "steps": [step.as_result() for step in self.steps],
+                "problems": [one.as_result() for one in self.problems],
+                "candidates": [one.as_result() for one in self.candidates],
+                "candidate_counts": self.counts,
+            }
+        )
+        result["findings"] = [finding.as_result() for finding in self.findings]
+        return result
 
 
 class Diagnoser:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.catalogue import CATALOGUE
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import clean, printable
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 
 SEVERITIES = ("error", "warning", "info")
@@ -74,7 +75,10 @@ class Finding:
         if self.file:
             result["file"] = self.file
             result["line"] = self.line
-        return result
+        # Messages of events, of the API server and of hosts of the LAN; a file keeps its name.
+        return {
+            name: value if name == "file" else clean(value, lines=name == "evidence") for name, value in result.items()
+        }
 
     def __str__(self) -> str:
         return f"{self.code} {self.severity}: {self.object}: {self.summary}"
@@ -89,7 +93,7 @@ class Check:
     reason: str = ""
 
     def as_result(self) -> dict[str, Any]:
-        return {"id": self.id, "result": self.result, "reason": self.reason}
+        return {"id": self.id, "result": self.result, "reason": printable(self.reason)}
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ class Verdict:
         first = [finding for finding in self.roots() if finding.severity == worst] or list(self.findings)
         named = "; ".join(f"{one.code} {one.object}: {one.summary}" for one in first[:most])
         more = len(first) - most
-        return f"{total}: {named}" + (f" (and {more} more)" if more > 0 else "")
+        return printable(f"{total}: {named}") + (f" (and {more} more)" if more > 0 else "")
 
     def as_result(self) -> dict[str, Any]:
         return {

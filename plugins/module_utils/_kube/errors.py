@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.constants import Chain, Object
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import printable
 
 
 class ApiError(Exception):
@@ -30,6 +31,7 @@ class ApiError(Exception):
         reason: str = "",
         advice: str = "",
     ) -> None:
+        message, reason, advice = printable(message), printable(reason), printable(advice)
         super().__init__(message)
         self.message = message
         self.status = status

@@ -87,6 +87,38 @@ def shorten(text: str, most: int = 300) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+# Control characters (C0 and C1, with the escape sequences of terminals), what changes the direction of text, line breaks that only some
+# programs see, and halves of characters, which nothing can write.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_BREAKS = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+
+
+def printable(text: Any, lines: bool = False) -> str:
+    """A text from outside as it may be shown: one line, or with `lines` several, and nothing that a terminal obeys.
+
+    Whoever answers for an address, writes an event or names a file decides what stands in it: an escape sequence could make a
+    failure look like a success.
+    """
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    shown = _BREAKS.sub("\n" if lines else " ", shown)
+    return _UNPRINTABLE.sub("\ufffd", shown if lines else shown.replace("\t", " "))
+
+
+def clean(value: Any, lines: bool = False) -> Any:
+    """Dictionaries and lists with every text in them printable."""
+    if isinstance(value, str):
+        return value if value.isprintable() else printable(value, lines)
+    if isinstance(value, Mapping):
+        return {clean(key): clean(below, lines) for key, below in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(one, lines) for one in value]
+    return value
+
+
 # What PyYAML's safe loaders raise beside YAMLError: a date that is impossible, a number of 6,000 digits, a scalar of another kind
 # than its tag says, nesting beyond what recursion allows.
 ODD_YAML = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)

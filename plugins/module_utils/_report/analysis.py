@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis import conclusion
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import clean, printable
 
 Result = Mapping[str, Any]
 HOME = "https://github.com/l2ops/metallb"
@@ -33,17 +34,20 @@ class RenderError(ValueError):
 
 
 def checked(result: Any) -> Result:
-    """The result itself. Raises RenderError with what to do where it is none, or one of a module that could read nothing."""
+    """The result with every text printable. Raises RenderError with what to do where it is none, or one of a module that could read nothing."""
     if not isinstance(result, Mapping):
         raise RenderError(f"this is no result of l2_validate or l2_diagnose, but a {type(result).__name__}")
     if result.get("failure_kind") == "execution":
-        raise RenderError(f"the module could not read anything, so there is nothing to report: {result.get('msg')}")
+        raise RenderError(
+            f"the module could not read anything, so there is nothing to report: {printable(result.get('msg'))}"
+        )
     if not all(name in result for name in ("findings", "checks", "summary")):
         why = "; its task was skipped" if result.get("skipped") else ""
         raise RenderError(
             f"this is no result of l2_validate or l2_diagnose: findings, checks or summary are missing{why}"
         )
-    return result
+    cleaned: Result = clean(result)
+    return cleaned
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -177,7 +181,8 @@ class _Page:
 
 def text(result: Result, width: int = 100, title: str = "", base: str = "", most: int = MOST) -> str:
     """For a console of this width: what matters most first. base is the folder that paths are shown relative to."""
-    checked(result)
+    result = checked(result)
+    title = printable(title)
     page = _Page(width)
     page.add((f"{title}: " if title else "") + headline(result, sentence=False))
     page.add(_numbers(result))
@@ -256,6 +261,9 @@ def _finding(page: _Page, finding: Mapping[str, Any], objects: Sequence[str], ba
 # -- JUnit ------------------------------------------------------------------------------------------------------------
 
 # What XML 1.0 cannot hold at all.
+_HIDDEN = re.compile(
+    "[^\n\x20-\x7e\xa0-\u061b\u061d-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\U0010ffff]"
+)
 _UNXML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # -- JSON ---------------------------------------------------------------------------------------------------------------
 
@@ -279,7 +287,14 @@ _OURS = (
 def as_json(result: Result) -> str:
     """All that the module said, without what Ansible adds to a result."""
     checked(result)
-    return json.dumps({name: result[name] for name in _OURS if name in result}, indent=2, ensure_ascii=False) + "\n"
+    return json_text({name: result[name] for name in _OURS if name in result})
+
+
+def json_text(value: Any) -> str:
+    """JSON for people, too: what is not printable is written as \\uXXXX, so nothing is lost and no terminal obeys it."""
+    told = json.dumps(value, indent=2, ensure_ascii=False)
+    # JSON has such characters within texts only.
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found.group()):04x}", told) + "\n"
 
 
 # -- SARIF ------------------------------------------------------------------------------------------------------------

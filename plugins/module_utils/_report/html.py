@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import DOCS
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import clean, printable
 from ansible_collections.l2ops.metallb.plugins.module_utils._report import analysis
 from ansible_collections.l2ops.metallb.plugins.module_utils._report.html_assets import SCRIPT, STYLE
 
@@ -34,16 +35,13 @@ MAX_FINDINGS = 2000
 # Long lists are laid out as they come into view.
 MANY = ' class="many"'
 
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 _COMMAND = re.compile(r"(?:kubectl|talosctl|omnictl|helm|ansible-playbook|ansible-galaxy|make|tcpdump)(?: [^\s;]+)+")
 _STATE_WORDS = {"ok": "ok", "warning": "warning", "broken": "broken", "unknown": "unknown"}
 
 
 def _e(value: Any) -> str:
     """A text from anywhere, safe between tags and in quoted attributes."""
-    return _html.escape(_UNSEEN.sub("\ufffd", str(value)), quote=True)
+    return _html.escape(printable(value), quote=True)
 
 
 def _tag(name: str, content: str, **attributes: str) -> str:
@@ -66,8 +64,8 @@ def page(
 
     Raises RenderError where result is no result of a judging module.
     """
-    analysis.checked(result)
-    info, wire = info or {}, wire or {}
+    result = analysis.checked(result)
+    info, wire = clean(info or {}), clean(wire or {})
     parts = [
         _head(result, title, taken),
         _segment(result, info, wire),
@@ -85,6 +83,7 @@ def failover_page(outcome: Result, title: str = "Failover", taken: str = "") -> 
 
     Args: ``outcome`` as ``failover.failover`` returns it.
     """
+    outcome = clean(outcome)
     state = "ok" if outcome.get("ok", True) else "error"
     body = _banner(state, str(outcome.get("verdict") or ""), title, taken, [])
     return _document(title, body + _timings(outcome))

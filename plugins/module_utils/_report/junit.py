@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis import conclusion
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.catalogue import CATALOGUE
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import FAIL_ON, fails
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import printable
 from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis import (
     _UNXML,
     RenderError,
@@ -23,12 +24,12 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis imp
 
 
 def _xml(words: Any) -> str:
-    return _UNXML.sub("?", str(words))
+    return _UNXML.sub("?", printable(words, lines=True))
 
 
 def junit(result: Result, title: str = "MetalLB, layer 2", fail_on: str = "error", base: str = "") -> str:
     """For CI: a suite of checks, and one of services where they were diagnosed. fail_on is the module's option."""
-    checked(result)
+    result = checked(result)
     if fail_on not in FAIL_ON:
         raise RenderError(f"fail_on must be one of {', '.join(FAIL_ON)}, not {fail_on!r}")
     suites = ElementTree.Element("testsuites", name=_xml(title))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import printable
 from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis import (
     Result,
     _listed,
@@ -25,13 +26,13 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis imp
 
 def _cell(words: Any) -> str:
     """Text that stays text within Markdown and its tables."""
-    safe = str(words).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
-    return re.sub(r"([*_`\[\]])", r"\\\1", safe)
+    safe = printable(words).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return re.sub(r"([*_`~\[\]])", r"\\\1", safe)
 
 
 def markdown(result: Result, title: str = "MetalLB, layer 2", base: str = "") -> str:
     """For an issue or a chat. base is the folder that paths are shown relative to."""
-    checked(result)
+    result = checked(result)
     lines = [f"## {_cell(title)}", "", f"**{_cell(headline(result))}**", "", _cell(_numbers(result)), ""]
     diagnoses = result.get("diagnoses", [])
     if diagnoses:

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -22,9 +22,11 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._report.analysis imp
     Result,
     _relative,
     checked,
+    json_text,
     unseen,
 )
 
+_OCTETS = re.compile("[^\ud800-\udc7f\udd00-\udfff]*")
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -33,13 +35,18 @@ def sarif(result: Result, base: str = "") -> str:
 
     base is the repository's folder: paths are given relative to it, as code hosts want them. Files outside it keep their path.
     """
-    checked(result)
+    # Names of files as the file system has them: as URIs they need not be text.
+    paths = (
+        [one.get("file") for one in result["findings"]] if isinstance(result, Mapping) and "findings" in result else []
+    )
+    result = checked(result)
     located = [one for one in result["findings"] if one.get("file")]
+    paths = [path for path in paths if path]
     codes = sorted({one["code"] for one in located})
     place = {code: number for number, code in enumerate(codes)}
     results = []
-    for one in located:
-        uri, based = _uri(one["file"], base)
+    for one, path in zip(located, paths):
+        uri, based = _uri(path, base)
         location: dict[str, Any] = {"uri": uri}
         if based:
             location["uriBaseId"] = "SRCROOT"
@@ -76,17 +83,22 @@ def sarif(result: Result, base: str = "") -> str:
     }
     if base:
         run["originalUriBaseIds"] = {"SRCROOT": {"description": {"text": "The repository"}}}
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+    return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _uri(path: str, base: str) -> tuple[str, bool]:
     """The path as URI, and whether it is relative to base."""
     relative = _relative(path, base)
     if relative:
-        return quote(relative.replace(os.sep, "/")), True
+        return _quoted(relative), True
     if os.path.isabs(path):
-        return "file://" + quote(path.replace(os.sep, "/")), False
-    return quote(path.replace(os.sep, "/")), False
+        return "file://" + _quoted(path), False
+    return _quoted(path), False
+
+
+def _quoted(path: str) -> str:
+    # A file's name need not be UTF-8: Python keeps such octets as halves of characters (PEP 383). Any other half is nobody's octet.
+    return quote(path.replace(os.sep, "/").encode("utf-8", "surrogateescape" if _OCTETS.fullmatch(path) else "replace"))
 
 
 def _rule(code: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 
 import pytest
 
@@ -228,3 +229,20 @@ def test_no_mac_in_the_documentation_is_read_as_a_number(module):
     assert not re.search(r": [0-9a-f]{2}(:[0-9a-f]{2}){5}$", module.RETURN, re.MULTILINE)
     for text in (module.DOCUMENTATION, module.RETURN, module.EXAMPLES):
         assert yaml.safe_load(text)
+
+
+def test_what_a_host_answers_reaches_no_terminal():
+    """An escape sequence in a reason phrase could make a row of a table read "ok"."""
+
+    def serve():
+        connection = server.accept()[0]
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 500 \x1b[2K\x9bok\r\nServer: a\x1b]0;b\x07\r\nContent-Length: 0\r\n\r\n")
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        target = {"address": "127.0.0.1", "port": server.getsockname()[1], "protocol": "http", "retries": 0}
+        (result,) = run_module.run(service_probe, targets=[target])["targets"]
+    assert result["http_reason"] == "\ufffd[2K\ufffdok" and result["server"] == "a\ufffd]0;b\ufffd"
+    assert "\ufffd" in result["message"] and result["message"].isprintable()

@@ -507,9 +507,12 @@ def read(module, top, wanted, folder):
     there = {}
     for name in sorted(names):
         full = os.path.join(top, name)
+        # Also what is not there yet: a folder around it may be a link.
+        inside(module, top, name)
         if not os.path.lexists(full):
             continue
-        inside(module, top, name)
+        if os.path.exists(full) and not os.path.isfile(full):
+            fail(module, f"path: {full} is not a regular file, so it is none of this module's. Move it away.")
         try:
             with open(full, encoding="utf-8", newline="") as stream:
                 there[name] = stream.read()

@@ -34,6 +34,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.request impo
 )
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
+_RELEASE = re.compile(r"[a-z0-9]([-.a-z0-9]{0,51}[a-z0-9])?")
 # What YAML 1.2 reads as a number and PyYAML, which knows 1.1, would write without quotes.
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0[xob][0-9a-fA-F]+")
 
@@ -118,8 +119,10 @@ _STYLES = {"argocd": _argocd, "flux": _flux, "manifests": _manifests}
 def _check(request: RepositoryRequest) -> None:
     if not inside(request.folder):
         raise GitopsError(
-            f"folder: {request.folder!r} is no folder within the repository, such as infrastructure or clusters/home/infrastructure."
+            f"folder: {request.folder!r} is no folder within the repository, such as infrastructure or clusters/home/infrastructure; "
+            ".git is Git's own."
         )
+    _check_texts(request)
     reserved = {
         "metallb-helm",
         "metallb-config",
@@ -157,6 +160,39 @@ def _check(request: RepositoryRequest) -> None:
                 raise GitopsError(
                     f"apps: {app.name} is a folder of the repository, so repo_url (metallb_gitops_repo_url) must say where that is."
                 )
+
+
+def _check_texts(request: RepositoryRequest) -> None:
+    """What stands in comments and in names of files is one line: a line break would end the comment."""
+    texts: dict[str, str] = {
+        option: getattr(request, name)
+        for name, option in (
+            ("repo_url", "repo_url"),
+            ("revision", "revision"),
+            ("argocd_namespace", "argocd_namespace"),
+            ("project", "argocd_project"),
+            ("server", "argocd_server"),
+            ("flux_namespace", "flux_namespace"),
+            ("source", "flux_source"),
+        )
+    }
+    charts = [("", request.metallb), ("traefik: ", request.traefik), *(("apps: ", app.chart) for app in request.apps)]
+    for about, chart in charts:
+        if chart is not None:
+            names = {"release_name": chart.name, "namespace": chart.namespace, "chart": chart.chart}
+            texts.update({f"{about}{name}": text for name, text in names.items()})
+            texts.update({f"{about}repo": chart.repo, f"{about}version": chart.version})
+            for option, text in texts.items():
+                _check_text(option, text)
+            if not _RELEASE.fullmatch(chart.name):
+                raise GitopsError(f"{about}release_name: {chart.name!r} is no name of a Helm release.")
+    for app in request.apps:
+        _check_text("apps: namespace", app.namespace)
+
+
+def _check_text(option: str, text: str) -> None:
+    if not text.isprintable():
+        raise GitopsError(f"{option}: {text!r} holds line breaks or control characters.")
 
 
 def _dump(objects: Sequence[Any], yaml: Any) -> str:

@@ -154,8 +154,18 @@ def _above(folder: str) -> str:
     return f"{parent}/" if parent else ""
 
 
+# Git's own folder, in spellings that some file system takes for it.
+_GITS = frozenset([".git", "git~1"])
+
+
 def inside(path: str) -> bool:
-    """Whether it is a path below the top of a repository, in its shortest spelling."""
+    """Whether it is a path below the top of a repository, in its shortest spelling, and neither Git's own nor unprintable."""
+    return (
+        path.isprintable() and not any(part.rstrip(". ").lower() in _GITS for part in path.split("/")) and _below(path)
+    )
+
+
+def _below(path: str) -> bool:
     return (
         bool(path)
         and not path.startswith("/")

@@ -274,6 +274,68 @@ def test_what_cannot_be_is_refused_by_name(more, says, tmp_path):
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    "folder",
+    [
+        ".git",
+        ".git/hooks",
+        "a/.git/b",
+        ".GIT/hooks",
+        "git~1",
+        ".git./x",
+        "a\nb",
+        "a\rb",
+        "a\x1b[2J",
+        "../x",
+        "/x",
+        "a//b",
+        ".",
+    ],
+)
+def test_a_folder_of_git_or_of_no_name_is_refused(tmp_path, folder):
+    result = run(gitops_files, path=str(tmp_path), **request(folder=folder))
+    assert result["failed"] and "folder" in result["msg"] and not list(tmp_path.iterdir())
+    app = {"name": "web", "namespace": "web", "path": folder}
+    assert "path" in run(gitops_files, path=str(tmp_path), **request(apps=[app]))["msg"]
+
+
+@pytest.mark.parametrize(
+    ("option", "more"),
+    [
+        ("release_name", {"release_name": "metallb\nrm"}),
+        ("release_name", {"release_name": "../x"}),
+        ("namespace", {"namespace": "a\n---\nkind: Secret"}),
+        ("version", {"version": "1\r2"}),
+        ("repo", {"chart_repo": "https://x\ny"}),
+        ("revision", {"revision": "main\n"}),
+        ("apps: namespace", {"apps": [{"name": "web", "namespace": "a\nb", "path": "apps/web"}]}),
+    ],
+)
+@pytest.mark.parametrize("style", STYLES)
+def test_a_line_break_in_a_name_is_refused(tmp_path, style, option, more):
+    result = run(gitops_files, path=str(tmp_path), style=style, **request(**more))
+    assert result["failed"] and f"{option}: " in result["msg"] and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("linked", ["infrastructure", "infrastructure/metallb", "bootstrap"])
+def test_an_empty_folder_that_leads_out_of_the_repository_is_refused(tmp_path, linked):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "repo" / "infrastructure").mkdir(parents=True)
+    if linked == "infrastructure":
+        (tmp_path / "repo" / "infrastructure").rmdir()
+    (tmp_path / "repo" / linked).symlink_to(tmp_path / "outside")
+    result = run(gitops_files, path=str(tmp_path / "repo"), **request())
+    assert result["failed"] and "leads out of" in result["msg"]
+    assert not list((tmp_path / "outside").iterdir())
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused(tmp_path):
+    (tmp_path / POOL).parent.mkdir(parents=True)
+    os.mkfifo(tmp_path / POOL)
+    result = run(gitops_files, path=str(tmp_path), **request())
+    assert result["failed"] and "not a regular file" in result["msg"]
+
+
 def test_a_link_out_of_the_repository_is_not_followed(tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -22,7 +22,9 @@ description:
     C(avoidBuggyIPs), C(serviceAllocation), advertisements, the nodes that they select, and the speakers and endpoints on these.
   - What cannot be read does not count as well. An API server that does not answer is a refusal; what may not be read (403) is a
     warning, and what rests on it is judged without it.
-  - Addresses can move from one pool to another. MetalLB never sees two pools that overlap.
+  - Addresses can move from one pool to another. MetalLB never sees two pools that overlap. Where two pools swap all they have, one
+    of them holds an address of documentation (C(192.0.2.1)) for a moment, which no service can get. No pool is deleted to be made
+    again, so what others wrote on it stays wherever the run is interrupted, and the next run completes it.
 author:
   - l2ops.metallb contributors (@l2ops)
 extends_documentation_fragment:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,8 @@ Span = tuple[int, int, int]
 
 OWNER_LABEL = "app.kubernetes.io/managed-by"
 OWNER = "l2ops.metallb"
+# No namespace can be called so: names of namespaces have no dots.
+NO_NAMESPACE = "l2ops.metallb"
 POOLS = "ipaddresspools"
 ADVERTISEMENTS = "l2advertisements"
 
@@ -171,18 +173,19 @@ def other_owner(obj: Object) -> str:
 
 
 def ordered(changes: Sequence[Change], pools: Sequence[Object]) -> list[Change]:
-    """Deletions first and advertisements before pools; then pools before advertisements.
+    """Pools before advertisements, and of pools deletions first; advertisements that go come last.
 
-    MetalLB refuses pools that overlap, at every moment: what a pool takes over, another must have given up before.
+    MetalLB refuses pools that overlap, at every moment: what a pool takes over, another must have given up before. An
+    advertisement goes when what replaces it is there, so a run that is interrupted leaves nothing without announcement.
     """
     gone = [step for step in changes if step.action == "delete"]
-    steps = [step for step in gone if step.plural == ADVERTISEMENTS] + [step for step in gone if step.plural == POOLS]
+    steps = [step for step in gone if step.plural == POOLS]
     held = {obj["metadata"]["name"]: spans_of(obj) for obj in pools}
     for step in steps:
-        if step.plural == POOLS:
-            held.pop(step.name, None)
+        held.pop(step.name, None)
     steps += _without_overlap([step for step in changes if step.plural == POOLS and step.action != "delete"], held)
-    return steps + [step for step in changes if step.plural == ADVERTISEMENTS and step.action != "delete"]
+    steps += [step for step in changes if step.plural == ADVERTISEMENTS and step.action != "delete"]
+    return steps + [step for step in gone if step.plural == ADVERTISEMENTS]
 
 
 def _without_overlap(todo: Sequence[Change], held: dict[str, list[Span]]) -> list[Change]:
@@ -201,9 +204,7 @@ def _without_overlap(todo: Sequence[Change], held: dict[str, list[Span]]) -> lis
             steps.append(aside)
             held[aside.name] = spans_of(aside.after)
             waiting = [
-                Change("create" if aside.after is None else "update", one.plural, one.name, aside.after, one.after)
-                if one.name == aside.name
-                else one
+                Change("update", one.plural, one.name, aside.after, one.after) if one.name == aside.name else one
                 for one in waiting
             ]
             continue
@@ -214,17 +215,42 @@ def _without_overlap(todo: Sequence[Change], held: dict[str, list[Span]]) -> lis
 
 
 def _way_out(waiting: Sequence[Change], held: dict[str, list[Span]]) -> Change | None:
-    """Pools that want each other's addresses: one of them first gives up what it will not keep."""
+    """Pools that want each other's addresses: one of them first gives up what it will not keep.
+
+    It is never deleted for that: whoever is interrupted there would lose what others wrote on it.
+    """
     for step in waiting:
         if step.before is None or step.after is None or not lost_spans(held.get(step.name, []), spans_of(step.after)):
             continue
-        keep = common_spans(spans_of(step.before), spans_of(step.after))
-        if not keep:
-            return Change("delete", step.plural, step.name, step.before, None, partial=True)
+        if ((step.before["spec"].get("serviceAllocation") or {}).get("namespaces") or []) == [NO_NAMESPACE]:
+            continue  # It has given up everything already.
         smaller = copy.deepcopy(step.before)
-        smaller["spec"]["addresses"] = [text_of(span) for span in keep]
+        keep = common_spans(spans_of(step.before), spans_of(step.after))
+        if keep:
+            smaller["spec"]["addresses"] = [text_of(span) for span in keep]
+        else:
+            # A pool without addresses is refused: for the moment it has one that is on no LAN, and gives it to nobody.
+            taken = [span for spans_held in held.values() for span in spans_held]
+            taken += [span for one in waiting for span in spans_of(one.after)]
+            free = next((one for one in _documentation() if not overlapping([one], taken)), None)
+            if free is None:
+                continue
+            smaller["spec"].update(
+                addresses=[text_of(free)],
+                autoAssign=False,
+                avoidBuggyIPs=False,
+                serviceAllocation={"namespaces": [NO_NAMESPACE]},
+            )
         return Change("update", step.plural, step.name, step.before, smaller, partial=True)
     return None
+
+
+def _documentation() -> Iterator[Span]:
+    """Addresses that RFC 5737 keeps for documentation."""
+    for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"):
+        span = parse_span(network)
+        for number in range(span.first + 1, span.last):
+            yield span.version, number, number
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------

@@ -184,8 +184,8 @@ def test_prune_takes_only_what_is_ours_and_of_a_kind_that_was_given(api):
     assert sorted(name for _namespace, name in api.objects["ipaddresspools"]) == ["foreign", "main-pool"]
     assert api.get("l2advertisements", "l2-adv", NAMESPACE)
     assert call(api, pools=[], advertisements=[], prune=True)["applied"] == [
-        "delete L2Advertisement l2-adv",
         "delete IPAddressPool main-pool",
+        "delete L2Advertisement l2-adv",
     ]
 
 
@@ -205,6 +205,47 @@ def test_addresses_move_between_pools(api):
     assert spec(api, "ipaddresspools", "a")["addresses"] == ["10.0.0.11-10.0.0.30"]
     assert spec(api, "ipaddresspools", "b")["addresses"] == ["10.0.0.0-10.0.0.10"]
     assert not call(api, pools=swapped)["changed"]
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing of ours runs after it."""
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2, 3])
+def test_a_swap_that_is_killed_is_completed_and_loses_nothing_of_others(api, monkeypatch, writes):
+    ranges = ["10.0.0.0-10.0.0.9", "10.0.0.10-10.0.0.19"]
+    for name, addresses in zip("ab", ranges):
+        call(api, pools=[{"name": name, "addresses": [addresses]}])
+        api.write(
+            "ipaddresspools", name, lambda pool: pool["metadata"].setdefault("labels", {}).update(team="x"), NAMESPACE
+        )
+        api.write(
+            "ipaddresspools", name, lambda pool: pool["metadata"].update(annotations={"note": "of others"}), NAMESPACE
+        )
+    swapped = [{"name": name, "addresses": [addresses]} for name, addresses in zip("ba", ranges)]
+    left = [writes]
+
+    def send(config, step, live, *, dry_run):
+        if not dry_run:
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+        return real(config, step, live, dry_run=dry_run)
+
+    real = l2_config.Config.send
+    monkeypatch.setattr(l2_config.Config, "send", send)
+    if writes < 3:
+        with pytest.raises(Killed):
+            call(api, pools=swapped)
+        left[0] = 99
+    result = call(api, pools=swapped)
+    assert not result["failed"], result["msg"]
+    for name, addresses in zip("ba", ranges):
+        pool = api.get("ipaddresspools", name, NAMESPACE)
+        assert pool["spec"] == {"addresses": [addresses], "autoAssign": True, "avoidBuggyIPs": False}
+        assert pool["metadata"]["labels"]["team"] == "x"
+        assert pool["metadata"]["annotations"] == {"note": "of others"}
+    assert not [one for one in api.sent("DELETE") if not one["query"].get("dryRun")]
 
 
 def test_an_overlap_with_a_pool_that_stays_is_refused_in_the_webhooks_words(api):

@@ -125,11 +125,14 @@ def test_only_our_own_are_pruned_and_only_when_told():
     assert steps(there, [], prune=True) == [("delete", "ours")]
 
 
-def test_advertisements_go_before_their_pools():
+def test_an_advertisement_goes_when_what_replaces_it_is_there():
+    """Deleted first, it left the pool without announcement when the run was interrupted."""
     ours = {config_plan.OWNER_LABEL: config_plan.OWNER}
-    assert steps([live("p", "10.0.0.0/24")], [], True, ([advertisement("a", labels=ours)], [])) == [
+    there, wanted = [advertisement("a", labels=ours)], [advertisement("b")]
+    assert steps([live("p", "10.0.0.0/24")], [pool("p", "10.0.0.0/25")], True, (there, wanted)) == [
+        ("update", "p"),
+        ("create", "b"),
         ("delete", "a"),
-        ("delete", "p"),
     ]
 
 
@@ -159,11 +162,34 @@ def test_pools_that_swap_their_ends_keep_what_they_have_in_common():
     assert found.steps[0].after["spec"]["addresses"] == ["10.0.0.10-10.0.0.15"]
 
 
-def test_pools_that_swap_everything_go_by_way_of_nothing():
-    there = [live("a", "10.0.0.0/25"), live("b", "10.0.0.128/25")]
+def test_pools_that_swap_everything_are_never_deleted():
+    """A pool that was deleted and made again lost for good what others had written on it, if the run ended in between."""
+    there = [live("a", "10.0.0.0/25", labels={"team": "x"}), live("b", "10.0.0.128/25")]
     found = plan({POOLS: there}, {POOLS: [pool("a", "10.0.0.128/25"), pool("b", "10.0.0.0/25")]}, False)
-    assert [(step.action, step.name) for step in found.steps] == [("delete", "a"), ("update", "b"), ("create", "a")]
+    assert [(step.action, step.name) for step in found.steps] == [("update", "a"), ("update", "b"), ("update", "a")]
     assert len(found.changes) == 2, "a report tells what changes, not how it gets there"
+    aside, _other, last = found.steps
+    assert aside.after["metadata"] == there[0]["metadata"]
+    assert aside.after["spec"] == {
+        "addresses": ["192.0.2.1-192.0.2.1"],
+        "autoAssign": False,
+        "avoidBuggyIPs": False,
+        "serviceAllocation": {"namespaces": ["l2ops.metallb"]},
+    }
+    assert config_plan.merge_patch(last.before, last.after)["spec"]["serviceAllocation"] is None
+    assert last.after["metadata"]["labels"]["team"] == "x"
+
+
+def test_the_address_in_between_is_nobodys():
+    there = [live("a", "10.0.0.0/25"), live("b", "10.0.0.128/25"), live("c", "192.0.2.0/24")]
+    wanted = [pool("a", "10.0.0.128/25"), pool("b", "10.0.0.0/25", "198.51.100.0-198.51.100.9")]
+    found = plan({POOLS: there}, {POOLS: wanted}, False)
+    assert found.steps[0].after["spec"]["addresses"] == ["198.51.100.10-198.51.100.10"]
+    everything = live("c", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
+    stuck = [pool("a", "10.0.0.128/25"), pool("b", "10.0.0.0/25")]
+    assert [step.partial for step in plan({POOLS: [*there[:2], everything]}, {POOLS: stuck}, False).steps] == [
+        False
+    ] * 2
 
 
 def test_a_pool_in_the_way_that_is_not_ours_ends_in_the_webhooks_words():
@@ -194,6 +220,7 @@ def test_no_order_ever_overlaps_and_every_order_ends_where_it_should():
         }
         for step in found.steps:
             assert (step.action == "create") == (step.name not in held)
+            assert not (step.action == "delete" and step.partial)
             if step.action == "delete":
                 del held[step.name]
             else:

@@ -44,7 +44,7 @@ def pytest_report_header() -> str:
 
 
 # The slowest files: each test runs ansible-playbook, or looks at thousands of clusters.
-FIRST = ("test_secrets", "test_nodes_role", "test_reporting_playbooks", "test_odd_objects")
+FIRST = ("test_secrets", "test_install_role", "test_nodes_role", "test_reporting_playbooks", "test_odd_objects")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -226,7 +226,7 @@ PACKAGES: dict[str, set[str]] = {
     "_diagnosis": {"_findings", "_model", "_rules", "_snapshot"},
     "_analysis": {"_findings", "_model", "_rules", "_snapshot"},
     "_report": {"_analysis", "_findings", "_model"},
-    "_operations": {"_analysis", "_model", "_snapshot"},
+    "_operations": {"_analysis", "_model", "_snapshot", "_ownership"},
 }
 # Beyond the standard library and the collection itself.
 MAY_IMPORT = {

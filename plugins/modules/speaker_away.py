@@ -18,7 +18,8 @@ description:
     C(l2ops.metallb.failover_test) does all of it.
   - The taint has effect C(NoSchedule), so other pods of the node stay. New ones go elsewhere for as long as it lasts.
   - The taint is taken off after an error, too, and when this module is killed or Ansible is interrupted. A second process waits
-    for nothing else. Only the loss of the host that runs the module leaves it, which the next run fixes.
+    for nothing else. Only the loss of the host that runs the module, or of its right to write the node, leaves the taint. The next
+    run for the node takes it off; the message says what is left and the command that does the same.
 author:
   - l2ops.metallb contributors (@l2ops)
 extends_documentation_fragment:
@@ -144,8 +145,16 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers
 TAINT = {"key": "l2ops.metallb/speaker-away", "value": "true", "effect": "NoSchedule"}
 POLL = 0.2
 CONFLICTS = 20
-# How long the second process goes on trying when the API server does not answer.
+# How long the second process goes on trying when the API server does not answer, and when it refuses: an expired token does
+# not come back, unless somebody renews it.
 STUBBORN = 120.0
+REFUSED = 5.0
+# How long the module waits for it before it says how things stand.
+PATIENCE = 15.0
+
+
+class AwayError(Exception):
+    """Something other than the API server ended the run."""
 
 
 def set_taint(kube: Kube, node: str, present: bool) -> None:
@@ -179,29 +188,45 @@ class Guardian:
 
     def _guard(self, module: AnsibleModule, node: str, reading: int) -> None:
         """The child. It never returns, and must not hold Ansible's pipes open."""
+        status = 1
         try:
             os.setsid()
             os.close(self.writing)
             nothing = os.open(os.devnull, os.O_RDWR)
             for standard in (0, 1, 2):
                 os.dup2(nothing, standard)
-            if os.read(reading, 1) != b".":
-                deadline = time.monotonic() + STUBBORN
-                while time.monotonic() < deadline:
-                    try:
-                        set_taint(connect(module), node, present=False)
-                        break
-                    except ApiError:
-                        time.sleep(1)
+            if os.read(reading, 1) == b"." or self._take_off(module, node):
+                status = 0
         finally:
-            os._exit(0)
+            os._exit(status)
 
-    def dismiss(self, done: bool) -> None:
-        """End it; unless the taint is off already, it takes it off first."""
+    def _take_off(self, module: AnsibleModule, node: str) -> bool:
+        began = time.monotonic()
+        while True:
+            try:
+                set_taint(connect(module), node, present=False)
+                return True
+            except ApiError as error:
+                if error.status == 404:
+                    return True  # The node is gone, and its taints with it.
+                refused = error.kind_of_failure in ("unauthorized", "forbidden")
+            if time.monotonic() - began >= (REFUSED if refused else STUBBORN):
+                return False
+            time.sleep(min(1.0, REFUSED))
+
+    def dismiss(self, done: bool) -> bool | None:
+        """End it; unless the taint is off already, it takes it off first. Whether it is off; None while it goes on trying."""
         if done:
             os.write(self.writing, b".")
         os.close(self.writing)
-        os.waitpid(self.child, 0)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            ended, status = os.waitpid(self.child, os.WNOHANG)
+            if ended:
+                return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.05)
 
 
 class Away:
@@ -213,6 +238,7 @@ class Away:
         self.node: str = module.params["node"]
         self.namespace: str = module.params["namespace"]
         self.daemonset: dict = {}
+        self.tainted = False
         self.result: dict = {"changed": False, "node": self.node, "pod": "", "new_pod": ""}
         self.result.update(dict.fromkeys(("deleted_at", "gone_at", "released_at", "ready_at"), 0.0))
 
@@ -233,9 +259,17 @@ class Away:
         request = ListRequest("pods", namespace=self.namespace, label_selector=selector_of(self.daemonset) or None)
         return pods_of(self.daemonset, self.kube.list(request))
 
+    def taint(self) -> None:
+        self.tainted = self.result["changed"] = True
+        try:
+            set_taint(self.kube, self.node, present=True)
+        except ApiError as error:
+            # Whether a request without answer was carried out is not known; one that was refused was not.
+            self.tainted = self.result["changed"] = not 400 <= error.status < 500
+            raise
+
     def send_away(self, pod: SpeakerPod) -> None:
-        self.result["changed"] = True
-        set_taint(self.kube, self.node, present=True)
+        self.taint()
         deleted = time.monotonic()
         asked = round(time.time(), 3)
         self.kube.delete(resource_path("pods", namespace=self.namespace, name=pod.name), preconditions={"uid": pod.uid})
@@ -243,10 +277,7 @@ class Away:
         deadline = deleted + self.module.params["timeout"]
         while any(one.uid == pod.uid for one in self.pods()):
             if time.monotonic() >= deadline:
-                self.fail(
-                    f"{pod.name} does not end within {self.module.params['timeout']} s: is node {self.node} up? "
-                    "The taint is taken off again."
-                )
+                self.fail(f"{pod.name} does not end within {self.module.params['timeout']} s: is node {self.node} up?")
             time.sleep(POLL)
         self.result["gone_at"] = round(time.time(), 3)
         time.sleep(max(0.0, deleted + self.module.params["hold"] - time.monotonic()))
@@ -265,14 +296,28 @@ class Away:
             if time.monotonic() >= deadline:
                 events = self.kube.list_all([ListRequest("events", namespace=self.namespace)])["events"]
                 self.fail(
-                    f"The taint is off, but the speaker of {self.node} is not back after {self.module.params['timeout']} s: "
+                    f"The speaker of {self.node} is not back after {self.module.params['timeout']} s: "
                     f"{why_no_pod(self.daemonset, events.objects)}. See: kubectl -n {self.namespace} describe pods "
                     f"--field-selector spec.nodeName={self.node}"
                 )
             time.sleep(POLL)
 
+    def what_is_left(self, off: bool | None) -> str:
+        """How the node stands after a failure, and what to do."""
+        if not self.tainted:
+            return "Nothing was changed."
+        if off:
+            return f"The taint is off node {self.node} again, and its speaker can start."
+        taint = f"{TAINT['key']}={TAINT['value']}:{TAINT['effect']}"
+        return (
+            f"What is left: node {self.node} still has the taint {taint}, so no speaker starts there"
+            + (f"; its speaker {self.result['pod']} was deleted" if self.result["deleted_at"] else "")
+            + f". Take it off: kubectl taint nodes {self.node} {TAINT['key']}:{TAINT['effect']}-"
+            + (f" (a process on this host goes on trying for {STUBBORN:g} s)." if off is None else ".")
+        )
+
     def fail(self, msg: str) -> None:
-        self.module.fail_json(msg=msg, failure_kind="execution", **self.result)
+        raise AwayError(msg)
 
 
 def main() -> None:
@@ -291,19 +336,29 @@ def main() -> None:
             module.fail_json(msg=f"{option} must be at least {least} seconds.", failure_kind="execution")
     with guarded(module):
         away = Away(module, connect(module))
-        pod = away.find()
+        try:
+            pod = away.find()
+        except AwayError as error:
+            module.fail_json(msg=str(error), failure_kind="execution", **away.result)
     if module.check_mode:
         away.result["changed"] = True
         module.exit_json(**away.result)
     time.sleep(module.params["lead"])
     guardian = Guardian(module, away.node)
+    failure: dict = {}
     try:
-        with guarded(module, away.result):
-            away.send_away(pod)
-            away.bring_back(pod)
+        away.send_away(pod)
+        away.bring_back(pod)
+    except ApiError as error:
+        failure = {"msg": str(error), "api_error": error.as_result()}
+    except AwayError as error:
+        failure = {"msg": str(error)}
     finally:
         # Whatever ends this process before, SIGKILL too, closes its end of the pipe, and the guardian fixes.
-        guardian.dismiss(done=bool(away.result["released_at"]))
+        off = guardian.dismiss(done=bool(away.result["released_at"]) or not away.tainted)
+    if failure:
+        failure["msg"] += f" {away.what_is_left(off)}"
+        module.fail_json(failure_kind="execution", **failure, **away.result)
     module.exit_json(**away.result)
 
 

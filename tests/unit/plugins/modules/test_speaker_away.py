@@ -105,8 +105,75 @@ def test_somebody_elses_change_of_the_node_is_not_lost(api):
 def test_a_failure_in_between_still_takes_the_taint_off(api):
     api.fault("DELETE", f"/api/v1/namespaces/{NAMESPACE}/pods/speaker-0", 403, "may not delete pods")
     result = call(api)
-    assert result["failed"] and "pods" in result["msg"]
-    assert not tainted(api)
+    assert result["failed"] and "pods" in result["msg"] and result["changed"]
+    assert not tainted(api) and "The taint is off node w-1 again" in result["msg"]
+
+
+def expire_after(api, event, plural):
+    """From this event on nobody has the right token."""
+    inner = api.reaction
+    api.token = "token"
+
+    def react(*about):
+        if about[:2] == (event, plural):
+            api.token = "another"
+        inner(*about)
+
+    api.reaction = react
+
+
+def test_a_token_that_expires_after_the_deletion_leaves_a_message_that_helps(api, monkeypatch):
+    """It blocked for 120 s, and ended with the bare 401 and the taint on the node."""
+    monkeypatch.setattr(speaker_away, "REFUSED", 0.2)
+    expire_after(api, "DELETED", "pods")
+    began = time.monotonic()
+    result = call(api, hold=0.05)
+    assert time.monotonic() - began < 15
+    assert result["failed"] and result["failure_kind"] == "execution" and result["changed"]
+    assert result["api_error"]["status"] == 401 and result["pod"] == "speaker-0" and result["deleted_at"]
+    for part in (
+        "node w-1 still has the taint l2ops.metallb/speaker-away=true:NoSchedule",
+        "its speaker speaker-0 was deleted",
+        "kubectl taint nodes w-1 l2ops.metallb/speaker-away:NoSchedule-",
+    ):
+        assert part in result["msg"]
+    assert tainted(api)
+    api.token = None
+    pods = api.objects["pods"]
+    assert not pods
+    api.write("nodes", "w-1", lambda node: node["spec"].update(taints=[OTHER]))
+    assert pods, "what the command does brings the speaker back"
+
+
+def test_an_api_server_that_is_gone_does_not_hold_the_module_up(api, monkeypatch):
+    monkeypatch.setattr(speaker_away, "PATIENCE", 0.3)
+    monkeypatch.setattr(speaker_away, "STUBBORN", 3.0)
+    api.fault("DELETE", f"/api/v1/namespaces/{NAMESPACE}/pods/speaker-0", 500, "etcd is gone")
+    inner = speaker_away.set_taint
+
+    def set_taint(kube, node, present):
+        if present:
+            return inner(kube, node, present)
+        raise speaker_away.ApiError("no route to host", kind_of_failure="unreachable")
+
+    monkeypatch.setattr(speaker_away, "set_taint", set_taint)
+    began = time.monotonic()
+    result = call(api)
+    assert time.monotonic() - began < 3 and result["failed"]
+    assert "kubectl taint nodes w-1" in result["msg"] and "goes on trying" in result["msg"]
+    assert "was deleted" not in result["msg"]
+
+
+def test_a_taint_that_may_not_be_set_is_nothing_changed(api):
+    api.fault("PATCH", "/api/v1/nodes/w-1", 403, "may not patch nodes")
+    result = call(api)
+    assert result["failed"] and not result["changed"] and "Nothing was changed." in result["msg"]
+
+
+def test_a_token_that_expires_once_the_taint_is_off_is_said_with_that(api):
+    expire_after(api, "ADDED", "pods")
+    result = call(api)
+    assert result["failed"] and not tainted(api) and "The taint is off node w-1 again" in result["msg"]
 
 
 def test_a_taint_that_was_left_is_no_reason_to_fail_and_goes(api):

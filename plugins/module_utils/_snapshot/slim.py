@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import (
@@ -44,10 +45,13 @@ def slim(plural: str, obj: Object) -> Object:
     annotations = {
         key: text
         for key, text in as_dict(metadata.get("annotations")).items()
-        if key in _KEPT_ANNOTATIONS
-        or key.startswith(_ANNOTATIONS)
-        or (plural == "services" and key.startswith(ANNOTATION_PREFIXES))
+        if key in _KEPT_ANNOTATIONS or key.startswith(_ANNOTATIONS)
     }
+    if plural == "services":
+        # Of other load balancers' annotations only the names tell something; values may be credentials.
+        for key in as_dict(metadata.get("annotations")):
+            if key.startswith(ANNOTATION_PREFIXES) and key not in annotations:
+                annotations[key] = ""
     if annotations:
         kept["annotations"] = annotations
     if plural in _WRITERS_KEPT and metadata.get("managedFields"):
@@ -120,11 +124,44 @@ def _slim_pod_spec(spec: Any) -> Object:
     spec = as_dict(spec)
     result = _picked(spec, "nodeName", "nodeSelector", "tolerations", "affinity")
     result["containers"] = [
-        {**_picked(one, "name", "image", "args", "command"), **_slim_ports(one), "env": _slim_env(one)}
+        {**_picked(one, "name", "image"), **_slim_args(one), **_slim_ports(one), "env": _slim_env(one)}
         for one in as_list(spec.get("containers"))
     ]
-    result["volumes"] = [one for one in as_list(spec.get("volumes")) if as_dict(one).get("name") == "memberlist"]
+    result["volumes"] = [
+        {"name": "memberlist", "secret": _picked(as_dict(one).get("secret"), "secretName")}
+        for one in as_list(spec.get("volumes"))
+        if as_dict(one).get("name") == "memberlist"
+    ]
     return result
+
+
+# Arguments that rules read, without hyphens; besides these, all whose name speaks of a class.
+_SWITCHES = frozenset(["ignore-exclude-lb", "ipvs-strict-arp"])
+_FLAGS = frozenset(["lb-class", "proxy-mode", *_SWITCHES])
+
+
+def _slim_args(container: Any) -> Object:
+    """Command and arguments, reduced to what rules read: those of any program may hold passwords and tokens."""
+    kept: Object = {}
+    for field in ("command", "args"):
+        given = [as_text(one) for one in as_list(as_dict(container).get(field))]
+        found: list[str] = []
+        for place, arg in enumerate(given):
+            name, equals, _rest = arg.partition("=")
+            if not name.startswith("-") or not (name.lstrip("-") in _FLAGS or _OF_A_CLASS.fullmatch(name)):
+                continue
+            found.append(arg)
+            following = given[place + 1 : place + 2]
+            # A switch has no word behind it but these two.
+            switch = name.lstrip("-") in _SWITCHES and following[:1] not in (["true"], ["false"])
+            if not equals and following and not following[0].startswith("-") and not switch:
+                found += following
+        if found:
+            kept[field] = found
+    return kept
+
+
+_OF_A_CLASS = re.compile(r"--?[a-z-]*class(?:-?names?)?", re.IGNORECASE)
 
 
 def _slim_ports(container: Any) -> Object:
@@ -138,30 +175,57 @@ def _slim_env(container: Any) -> list[Object]:
     kept = []
     for one in map(as_dict, as_list(as_dict(container).get("env"))):
         # Other programs' environment may hold passwords.
-        if as_text(one.get("name")).startswith("METALLB_") or one.get("name") in ("svc_enable", "lb_class_only"):
-            kept.append(
-                {"name": one.get("name"), "valueFrom": {}} if "valueFrom" in one else _picked(one, "name", "value")
-            )
+        name = as_text(one.get("name"))
+        if name.startswith("METALLB_") or name in ("svc_enable", "lb_class_only"):
+            hidden = "valueFrom" in one or any(word in name for word in ("SECRET", "KEY", "PASSWORD", "TOKEN"))
+            kept.append({"name": one.get("name"), "valueFrom": {}} if hidden else _picked(one, "name", "value"))
     return kept
 
 
 def _slim_pod(obj: Object) -> Object:
     status = as_dict(obj.get("status"))
-    states = ("name", "ready", "state", "lastState")
     return {
         "spec": _slim_pod_spec(obj.get("spec")),
         "status": {
             "phase": status.get("phase"),
-            "conditions": status.get("conditions"),
-            "containerStatuses": [_picked(one, *states) for one in as_list(status.get("containerStatuses"))],
-            "initContainerStatuses": [_picked(one, *states) for one in as_list(status.get("initContainerStatuses"))],
+            "conditions": _slim_conditions(status),
+            "containerStatuses": [_slim_container_status(one) for one in as_list(status.get("containerStatuses"))],
+            "initContainerStatuses": [
+                _slim_container_status(one) for one in as_list(status.get("initContainerStatuses"))
+            ],
         },
+    }
+
+
+def _slim_conditions(status: Object) -> list[Object]:
+    return [
+        _picked(one, "type", "status", "reason", "message", "lastTransitionTime")
+        for one in as_list(status.get("conditions"))
+    ]
+
+
+def _slim_container_status(raw: Any) -> Object:
+    """Without what a container said when it ended (terminationMessagePath): the end of its log, perhaps."""
+
+    def state(of: Any) -> Object:
+        of = as_dict(of)
+        result: Object = {}
+        if "waiting" in of:
+            result["waiting"] = _picked(of["waiting"], "reason", "message")
+        if "terminated" in of:
+            result["terminated"] = _picked(of["terminated"], "exitCode", "reason")
+        return result
+
+    return {
+        **_picked(raw, "name", "ready"),
+        **{name: state(as_dict(raw)[name]) for name in ("state", "lastState") if name in as_dict(raw)},
     }
 
 
 def _slim_workload(obj: Object) -> Object:
     spec = as_dict(obj.get("spec"))
     template = as_dict(spec.get("template"))
+    conditions = _slim_conditions(as_dict(obj.get("status")))
     return {
         "spec": {
             **_picked(spec, "replicas"),
@@ -170,24 +234,43 @@ def _slim_workload(obj: Object) -> Object:
                 "spec": _slim_pod_spec(template.get("spec")),
             },
         },
-        "status": _picked(
-            obj.get("status"),
-            "desiredNumberScheduled",
-            "currentNumberScheduled",
-            "numberReady",
-            "replicas",
-            "readyReplicas",
-            "conditions",
-        ),
+        "status": {
+            **_picked(
+                obj.get("status"),
+                "desiredNumberScheduled",
+                "currentNumberScheduled",
+                "numberReady",
+                "replicas",
+                "readyReplicas",
+            ),
+            **({"conditions": conditions} if conditions else {}),
+        },
     }
 
 
+# Events whose messages rules read and show: those of MetalLB about Services, and of Kubernetes about MetalLB's pods.
+EVENTS_READ = frozenset(
+    [
+        "AllocationFailed",
+        "FailedCreate",
+        "FailedMount",
+        "InternalError",
+        "LoadBalancerFailed",
+        "announceFailed",
+        "noclusterIPsIPFamily",
+        "nodeAssigned",
+        "nolbIPsIPFamily",
+        "not enough clusterips",
+    ]
+)
+
+
 def _slim_event(obj: Object) -> Object:
+    said = as_text(obj.get("message")) or as_text(obj.get("note"))
     return {
-        **_picked(
-            obj, "reason", "message", "type", "lastTimestamp", "eventTime", "firstTimestamp", "reportingComponent"
-        ),
-        **_picked(obj, "series"),
+        **_picked(obj, "reason", "type", "lastTimestamp", "eventTime", "firstTimestamp", "reportingComponent"),
+        **({"message": said} if said and obj.get("reason") in EVENTS_READ else {}),
+        **({"series": _picked(obj["series"], "lastObservedTime")} if obj.get("series") else {}),
         "involvedObject": _picked(obj.get("involvedObject"), "kind", "namespace", "name"),
         "source": _picked(obj.get("source"), "component"),
     }
@@ -225,7 +308,14 @@ def _slim_webhook(obj: Object) -> Object:
 
 def _slim_configmap(obj: Object) -> Object:
     name = as_text(metadata_of(obj).get("name"))
-    return _picked(obj, "data") if name == "kube-proxy" or name.endswith("excludel2") else {}
+    if name != "kube-proxy":
+        return {}
+    # Its kubeconfig stands in the same ConfigMap.
+    texts = {key: as_text(text).splitlines() for key, text in as_dict(obj.get("data")).items()}
+    return {"data": {key: "\n".join(filter(_PROXY_MODE.match, lines)) for key, lines in texts.items()}}
+
+
+_PROXY_MODE = re.compile(r"\s*(?:mode|strictARP):\s*[\"']?\w*[\"']?\s*$")
 
 
 _SLIM: dict[str, Callable[[Object], Object]] = {

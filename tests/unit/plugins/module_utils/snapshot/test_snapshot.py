@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListOutcome, ListRequest
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import evaluate
+from ansible_collections.l2ops.metallb.plugins.module_utils._rules.services import FAILURES
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot import file
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import (
     FORMAT_VERSION,
@@ -27,7 +28,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file impor
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.gather import ELECTION, gather
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
-from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import EVENTS_READ, slim
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot, from_manifests
 from ansible_collections.l2ops.metallb.tests.unit.world import HOME, TAKEN, World
 
@@ -135,18 +136,87 @@ def test_saved_and_loaded_is_judged_alike(tmp_path, name):
     assert (tmp_path / f"again-{name}").read_bytes() == path.read_bytes()
 
 
-def test_no_secret_and_no_foreign_environment_is_saved(tmp_path):
-    world = World()
-    world.objects["secrets"][0]["data"] = {"secretkey": "aHVzaA=="}
-    container = world.get("daemonsets", "kube-proxy")["spec"]["template"]["spec"]["containers"][0]
-    container["env"] = [{"name": "TOKEN", "value": "hush"}]
-    world.get("nodes", "cp-1")["metadata"]["annotations"]["example.com/token"] = "hush"
-    world.get("services", "my-nginx")["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] = (
-        "hush"
-    )
+def planted(world):
+    """A cluster with something that nobody may see wherever people and programs leave such things."""
+    secret = "hush-hush"
+    objects = world.objects
+    objects["secrets"][0]["data"] = {"secretkey": secret}
+    for plural in ("daemonsets", "deployments"):
+        for workload in objects[plural]:
+            pod = workload["spec"]["template"]["spec"]
+            for container in pod["containers"]:
+                container.setdefault("args", []).extend(
+                    [f"--token={secret}", "--password", secret, "-c", f"curl -H {secret}", "--classified", secret]
+                )
+                container.setdefault("command", []).append(secret)
+                container.setdefault("env", []).extend(
+                    [{"name": name, "value": secret} for name in ("TOKEN", "METALLB_ML_SECRET_KEY", "METALLB_ML_TOKEN")]
+                )
+                container["lifecycle"] = {"postStart": {"exec": {"command": [secret]}}}
+            pod["initContainers"] = [{"name": "x", "args": [secret]}]
+            pod.setdefault("volumes", []).append({"name": "x", "csi": {"volumeAttributes": {"x": secret}}})
+            workload["metadata"].setdefault("annotations", {})["example.com/token"] = secret
+            workload["spec"]["template"]["metadata"].setdefault("annotations", {})["vault/token"] = secret
+    for pod in objects["pods"]:
+        ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": secret, "containerID": secret}}
+        pod["status"]["containerStatuses"] = [{"name": "speaker", "ready": False, "state": ended, "lastState": ended}]
+        pod["spec"]["containers"][0].setdefault("args", []).append(secret)
+        pod["metadata"].setdefault("annotations", {})["example.com/token"] = secret
+    about = {"kind": "Service", "namespace": "default", "name": "my-nginx"}
+    for reason in ("SyncLoadBalancerFailed", "Pulled", "Unhealthy"):
+        for field in ("message", "note"):
+            objects["events"].append(
+                {"reason": reason, field: secret, "involvedObject": about, "series": {"x": secret}}
+            )
+    for node in objects["nodes"]:
+        node["metadata"].setdefault("annotations", {})["example.com/token"] = secret
+        node["status"]["config"] = {"x": secret}
+    for service in objects["services"]:
+        annotations = service["metadata"].setdefault("annotations", {})
+        annotations["kubectl.kubernetes.io/last-applied-configuration"] = secret
+        annotations["service.beta.kubernetes.io/aws-load-balancer-additional-resource-tags"] = secret
+    for name, data in (
+        (
+            "kube-proxy",
+            {"kubeconfig.conf": f"users:\n- token: {secret}\n", "config.conf": f"mode: ipvs\nx: {secret}\n"},
+        ),
+        ("other", {"x": secret}),
+    ):
+        objects.setdefault("configmaps", []).append(
+            {"metadata": {"name": name, "namespace": "kube-system"}, "data": data, "binaryData": {"x": secret}}
+        )
+    for plural in ("nodes", "services", "pods", "daemonsets", "deployments", "endpointslices", "namespaces"):
+        for obj in objects[plural]:
+            obj["metadata"]["managedFields"] = [{"manager": "x", "fieldsV1": {secret: {}}}]
+            obj["extra"] = {secret: secret}
+    return world, secret
+
+
+def test_no_secret_of_anything_is_saved(tmp_path):
+    world, secret = planted(World())
     save(world.snapshot(), str(tmp_path / "x.json"))
-    text = (tmp_path / "x.json").read_text()
-    assert "hush" not in text and "aHVzaA" not in text
+    content = json.loads((tmp_path / "x.json").read_text())
+    found = [
+        (plural, obj) for plural, every in content["objects"].items() for obj in every if secret in json.dumps(obj)
+    ]
+    assert not found
+
+
+def test_what_rules_read_of_arguments_is_kept():
+    container = {
+        "args": ["--lb-class=a", "--ignore-exclude-lb", "--x", "y", "--load-balancer-class", "b", "-lb-class", "-z"],
+        "command": ["kube-proxy", "--proxy-mode=ipvs", "--ipvs-strict-arp", "true"],
+    }
+    kept = slim("daemonsets", {"spec": {"template": {"spec": {"containers": [container]}}}})
+    (found,) = kept["spec"]["template"]["spec"]["containers"]
+    assert found["args"] == ["--lb-class=a", "--ignore-exclude-lb", "--load-balancer-class", "b", "-lb-class"]
+    assert found["command"] == ["--proxy-mode=ipvs", "--ipvs-strict-arp", "true"]
+
+
+def test_messages_of_events_that_rules_read_are_kept():
+    assert set(FAILURES) <= EVENTS_READ
+    for reason in EVENTS_READ:
+        assert slim("events", {"reason": reason, "note": "x"})["message"] == "x"
 
 
 @pytest.mark.parametrize(

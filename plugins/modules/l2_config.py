@@ -166,6 +166,14 @@ options:
         such services.
     type: bool
     default: false
+  owned:
+    description:
+      - What to do where Argo CD, Flux or an operator owns an object that is there and differs from what is asked. It would undo the change, so
+        the object is left as it is, whichever it is. V(fail) changes nothing at all and says what to change in the owner's source; V(report)
+        applies the rest and says it in RV(owned_changes) and a warning.
+    type: str
+    choices: [fail, report]
+    default: fail
   validate:
     description:
       - Whether the result is judged by the rules of this collection.
@@ -312,6 +320,29 @@ services_losing_address:
       moves_to: ""
       loses: address
       why: no pool holds 192.168.7.203 any more
+owned_changes:
+  description: Objects that another tool owns and that differ from what is asked. They were left as they are.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: V(IPAddressPool) or V(L2Advertisement).
+      type: str
+    name:
+      description: Its name.
+      type: str
+    managed_by:
+      description: Its owner.
+      type: str
+      sample: Application argocd/metallb-config
+    differences:
+      description: Each field that differs, with what it is and what is asked.
+      type: list
+      elements: str
+    object:
+      description: The object as it is asked for, for the owner's source.
+      type: dict
 not_dry_run:
   description: Objects that the API server could not try in a dry run, as C(kind name).
   returned: always
@@ -416,6 +447,7 @@ class Config:
             "changes": [],
             "applied": [],
             "services_losing_address": [],
+            "owned_changes": [],
             "not_dry_run": [],
             "findings": [],
             "checks": [],
@@ -447,9 +479,24 @@ class Config:
 
     def set_plan(self, found: ConfigPlan) -> None:
         self.plan = found
+        self.result["owned_changes"] = [one.as_result() for one in found.owned]
         self.result["changes"] = [
             {"action": step.action, "kind": step.kind, "name": step.name} for step in found.changes
         ]
+
+    def leave_to_owners(self) -> None:
+        """What an owner would undo is not sent."""
+        owned = self.plan.owned
+        if not owned:
+            return
+        text = "; ".join(str(one) for one in owned[:10]) + (f" (and {len(owned) - 10} more)" if len(owned) > 10 else "")
+        if self.module.params["owned"] == "fail":
+            self.fail(
+                f"{text}. Change it there: owned_changes has the objects as they are asked for. Nothing was changed. To leave these "
+                "as they are and apply the rest, set owned: report (role config: metallb_owned).",
+                kind="findings",
+            )
+        self.module.warn(f"{text}. It was left as it is: change it there.")
 
     def judge(self) -> None:
         """The rules' word on pools and advertisements as they will be. Errors are refused before anything is sent."""
@@ -611,7 +658,7 @@ class Config:
         if len(real) != len(self.plan.changes):
             names = {(step.plural, step.name) for step in real}
             steps = [step for step in self.plan.steps if (step.plural, step.name) in names]
-            self.set_plan(ConfigPlan(real, steps, self.plan.unchanged, self.plan.foreign))
+            self.set_plan(ConfigPlan(real, steps, self.plan.unchanged, self.plan.foreign, self.plan.owned))
 
     def apply(self) -> None:
         live: dict[tuple[str, str], dict | None] = {}
@@ -806,6 +853,7 @@ def main() -> None:
             },
             prune={"type": "bool", "default": False},
             force={"type": "bool", "default": False},
+            owned={"type": "str", "choices": ["fail", "report"], "default": "fail"},
             validate={"type": "bool", "default": True},
             gateway=codes,
             reserved=codes,
@@ -827,6 +875,7 @@ def main() -> None:
             module.warn("MetalLB's CRDs are not there yet, so nothing could be rehearsed by the API server.")
         for one in config.plan.foreign:
             module.warn(f"{one} is kept by another tool, which may change it back.")
+        config.leave_to_owners()
         config.check_what_was_read()
         config.judge()
         config.guard()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import ipaddress
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses imp
     AddressError,
     parse_span,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_text
+from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.owners import Evidence, owner_of
 
 Object = dict[str, Any]
 # (IP version, first, last) as numbers
@@ -55,6 +58,54 @@ class Change:
 
 
 @dataclass(frozen=True)
+class OwnedChange:
+    """An update that is not sent, because an owner would undo it."""
+
+    change: Change
+    managed_by: str
+
+    @property
+    def differences(self) -> list[str]:
+        """As "spec.addresses is [...], asked is [...]"."""
+        before, after = self.change.before or {}, self.change.after or {}
+        found = []
+        for part in ("spec", "metadata"):
+            have, want = before.get(part) or {}, after.get(part) or {}
+            for name in sorted({*have, *want}):
+                if have.get(name) != want.get(name):
+                    told = (json.dumps(one, sort_keys=True, default=str) for one in (have.get(name), want.get(name)))
+                    found.append("{}.{} is {}, asked is {}".format(part, name, *told))
+        return found
+
+    def __str__(self) -> str:
+        told = "; ".join(self.differences)
+        return f"{self.change.kind} {self.change.name} is managed by {self.managed_by} and differs: {told}"
+
+    def as_result(self) -> Object:
+        metadata = (self.change.after or {}).get("metadata") or {}
+        kept = {name: metadata[name] for name in ("name", "namespace", "labels", "annotations") if metadata.get(name)}
+        kept.get("annotations", {}).pop(_LAST_APPLIED, None)
+        return {
+            "kind": self.change.kind,
+            "name": self.change.name,
+            "managed_by": self.managed_by,
+            "differences": self.differences,
+            "object": {
+                "apiVersion": (self.change.after or {}).get("apiVersion"),
+                "kind": self.change.kind,
+                "metadata": copy.deepcopy(kept),
+                "spec": copy.deepcopy((self.change.after or {}).get("spec") or {}),
+            },
+        }
+
+
+def reconciler_of(obj: Object) -> str:
+    """Who undoes changes of this object that are made in the cluster, in words; empty for nobody."""
+    owner = owner_of(obj, Evidence(), as_text(obj.get("kind")))
+    return str(owner) if owner.reconciles else ""
+
+
+@dataclass(frozen=True)
 class ConfigPlan:
     """What changes, per object, and in which order it is to be sent."""
 
@@ -62,6 +113,8 @@ class ConfigPlan:
     steps: list[Change] = field(default_factory=list)
     unchanged: list[Object] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    # What is asked for of objects that another tool owns, and would undo: its source has to change, not the cluster.
+    owned: list[OwnedChange] = field(default_factory=list)
 
     @property
     def frees_addresses(self) -> bool:
@@ -85,6 +138,7 @@ def plan(current: dict[str, Sequence[Object]], wanted: dict[str, Sequence[Object
     changes: list[Change] = []
     unchanged: list[Object] = []
     foreign: list[str] = []
+    owned: list[OwnedChange] = []
     for plural in (POOLS, ADVERTISEMENTS):
         there = {obj["metadata"]["name"]: obj for obj in current.get(plural, ())}
         if plural not in wanted:
@@ -98,6 +152,13 @@ def plan(current: dict[str, Sequence[Object]], wanted: dict[str, Sequence[Object
             if before is None:
                 changes.append(Change("create", plural, name, None, adopted(target)))
                 continue
+            reconciler = reconciler_of(before)
+            if reconciler:
+                after = intended(before, target, plural, mark=False)
+                if after != before:
+                    owned.append(OwnedChange(Change("update", plural, name, before, after), reconciler))
+                unchanged.append(before)
+                continue
             other = other_owner(before)
             if other:
                 foreign.append(f"{before['kind']} {name} ({other})")
@@ -109,11 +170,11 @@ def plan(current: dict[str, Sequence[Object]], wanted: dict[str, Sequence[Object
         for name, obj in there.items():
             if name in named:
                 continue
-            if prune and is_ours(obj):
+            if prune and is_ours(obj) and not reconciler_of(obj):
                 changes.append(Change("delete", plural, name, obj, None))
             else:
                 unchanged.append(obj)
-    return ConfigPlan(changes, ordered(changes, current.get(POOLS, ())), unchanged, foreign)
+    return ConfigPlan(changes, ordered(changes, current.get(POOLS, ())), unchanged, foreign, owned)
 
 
 def adopted(target: Object) -> Object:
@@ -124,15 +185,20 @@ def adopted(target: Object) -> Object:
     return obj
 
 
-def intended(before: Object, target: Object, plural: str) -> Object:
-    """The object that is there, with what is wanted. Labels and annotations of others stay, and all the rest."""
+def intended(before: Object, target: Object, plural: str, mark: bool = True) -> Object:
+    """The object that is there, with what is wanted. Labels and annotations of others stay, and all the rest.
+
+    mark adds our label.
+    """
     after = copy.deepcopy(before)
     metadata = after["metadata"]
     labels = dict(metadata.get("labels") or {})
     labels.update(target["metadata"].get("labels") or {})
     # Another tool's mark is not ours to take; its object is not ours to prune either.
-    labels.setdefault(OWNER_LABEL, OWNER)
-    metadata["labels"] = labels
+    if mark:
+        labels.setdefault(OWNER_LABEL, OWNER)
+    if labels or "labels" in metadata:
+        metadata["labels"] = labels
     annotations = dict(metadata.get("annotations") or {})
     annotations.update(target["metadata"].get("annotations") or {})
     if annotations or "annotations" in metadata:

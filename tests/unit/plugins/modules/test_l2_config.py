@@ -509,3 +509,67 @@ def test_a_missing_permission(api):
     api.forbidden.add(("create", "ipaddresspools"))
     result = call(api, pools=[POOL])
     assert result["failed"] and 'resources: ["ipaddresspools"], verbs: ["create"]' in result["msg"]
+
+
+# -- owners -----------------------------------------------------------------------------------------------------------
+
+
+def owned(api, marks, **spec):
+    metadata = {"name": "main-pool", "namespace": NAMESPACE, **marks}
+    given = {"addresses": ["192.168.7.200-192.168.7.250"], "autoAssign": True, "avoidBuggyIPs": False, **spec}
+    api.add({"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": metadata, "spec": given})
+
+
+ARGOCD = {
+    "annotations": {"argocd.argoproj.io/tracking-id": f"metallb-config:metallb.io/IPAddressPool:{NAMESPACE}/main-pool"}
+}
+FLUX = {
+    "labels": {"kustomize.toolkit.fluxcd.io/name": "config", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+}
+OPERATOR = {
+    "ownerReferences": [{"apiVersion": "example.org/v1", "kind": "Lan", "name": "home", "uid": "1", "controller": True}]
+}
+
+
+@pytest.mark.parametrize(
+    ("marks", "owner"),
+    [
+        (ARGOCD, "Application metallb-config"),
+        (FLUX, "Kustomization flux-system/config"),
+        (OPERATOR, "Lan home"),
+    ],
+)
+def test_what_an_owner_has_as_asked_is_left_without_a_mark_of_ours(api, marks, owner):
+    owned(api, marks)
+    before = api.get("ipaddresspools", "main-pool", NAMESPACE)
+    result = call(api, pools=[POOL], prune=True)
+    assert not result["failed"] and not result["changed"] and result["owned_changes"] == []
+    assert (
+        api.get("ipaddresspools", "main-pool", NAMESPACE) == before and api.sent("POST", "PATCH", "PUT", "DELETE") == []
+    )
+
+
+@pytest.mark.parametrize("marks", [ARGOCD, FLUX, OPERATOR])
+def test_what_an_owner_has_otherwise_is_named_for_its_source(api, marks):
+    owned(api, marks, addresses=["192.168.7.210-192.168.7.220"])
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT])
+    assert (
+        result["failed"] and result["failure_kind"] == "findings" and api.sent("POST", "PATCH", "PUT", "DELETE") == []
+    )
+    assert "IPAddressPool main-pool is managed by" in result["msg"] and "metallb_owned" in result["msg"]
+    assert (
+        'spec.addresses is ["192.168.7.210-192.168.7.220"], asked is ["192.168.7.200-192.168.7.250"]' in result["msg"]
+    )
+    (change,) = result["owned_changes"]
+    assert change["object"]["spec"]["addresses"] == ["192.168.7.200-192.168.7.250"]
+    # The rest is applied where that is wanted; what is owned stays as it is.
+    result = call(api, pools=[POOL], advertisements=[ADVERTISEMENT], owned="report")
+    assert result["applied"] == ["create L2Advertisement l2-adv"] and len(result["owned_changes"]) == 1
+    assert any("left as it is" in one for one in result["warnings"])
+    assert spec(api, "ipaddresspools", "main-pool")["addresses"] == ["192.168.7.210-192.168.7.220"]
+
+
+def test_what_an_owner_brought_is_never_pruned_though_it_bears_our_label(api):
+    owned(api, {**ARGOCD, "labels": {"app.kubernetes.io/managed-by": "l2ops.metallb"}})
+    result = call(api, pools=[], advertisements=[], prune=True)
+    assert not result["changed"] and spec(api, "ipaddresspools", "main-pool")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The lab's shape: LAB_WORKERS, LAB_CONTROL_PLANES, LAB_DUAL_STACK, LAB_SUBNET, LAB_METALLB, LAB_IMAGES, LAB_ENGINE (docs/lab.md).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix test-awx lab-talos lab-talos-down test-talos test-argocd test-report test-metallb record bench
+.PHONY: help demo test check lab lab-down lab-status lab-fault lab-undo test-matrix test-awx lab-talos lab-talos-down test-talos test-argocd test-report test-metallb record bench fuzz
 PYTHON ?= python3
 LAB := $(PYTHON) tests/lab/lab.py
 export LAB_WORKERS LAB_CONTROL_PLANES LAB_DUAL_STACK LAB_SUBNET LAB_METALLB LAB_IMAGES LAB_ENGINE LAB_INSTALL LAB_CLUSTER LAB_TALOS_SUBNET LAB_TALOS_WORKERS
@@ -45,6 +45,9 @@ test-metallb: ## faults, healthy variants and the election on the LAN with each 
 
 record: ## record snapshots of the lab with each version of MetalLB, for the unit tests
 	@$(PYTHON) tests/lab/metallb.py record
+
+fuzz: ## every parser and renderer with damaged and hostile input, for FUZZ_SECONDS (120); FUZZ_SEED, FUZZ_TARGETS
+	@$(PYTHON) tests/fuzz/fuzz_run.py
 
 bench: ## how fast core and sweep are, beside other tools: minutes; with the lab's speakers where it stands
 	@$(PYTHON) tests/bench/run.py

@@ -39,7 +39,7 @@ if __name__ == "__main__":
 GET_PIP_VERSIONS = ("20_3_4", "21_3_1", "23_1_2", "24_2", "25_2", "25_3", "26_0")
 # Programs of the checkout that no artifact holds. ansible-test's rules are for a collection's content: it refuses several
 # documents in a YAML file, as Kubernetes manifests have, a shebang, and tabs, also in the text of a Go program.
-NOT_CONTENT = ("tests/bench/", "tests/lab/", "tests/tools/")
+NOT_CONTENT = ("tests/bench/", "tests/fuzz/", "tests/lab/", "tests/tools/")
 # Fewer sanity tests than this means that it looked at next to nothing.
 FEWEST = 15
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")

@@ -125,7 +125,8 @@ requirements:
   - PyYAML >= 3.11
 notes:
   - Connecting to the API server may take 5 seconds and each of its answers 30 seconds. The environment variable
-    E(L2OPS_METALLB_API_TIMEOUT) sets another number of seconds for the answers.
+    E(L2OPS_METALLB_API_TIMEOUT) sets another number of seconds for the answers, and for the credential plugin of a
+    kubeconfig. An answer that comes in pieces may take four times as long.
   - A kubeconfig that opens a browser to log in (C(oidc-login), as Omni's for people) cannot work unattended. Use one
     with a token or a client certificate.
   - The options can be set once for a whole play by C(module_defaults) with the group C(group/l2ops.metallb.all), which

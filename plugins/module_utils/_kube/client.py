@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Callable
 from urllib.parse import urlencode, urlsplit
 
@@ -36,6 +36,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube.constants impo
     READ_TIMEOUT,
     TIMEOUT_VARIABLE,
     USER_AGENT,
+    WHOLE_TIMES,
     Chain,
     Job,
     Object,
@@ -314,7 +315,7 @@ class Kube:
         if lanes is not None and method == "PATCH" and payload is not None and lanes.usable(headers):
             target = url[url.index("/", url.index("://") + 3) :]
             return lanes.exchange(method, target, headers, payload)
-        return self._pool.request(
+        response = self._pool.request(
             method,
             url,
             body=payload,
@@ -323,8 +324,11 @@ class Kube:
             # Retries are ours to decide. A redirect would carry the token to another host.
             retries=False,
             redirect=False,
-            preload_content=preload,
+            preload_content=False,
         )
+        if preload:
+            _read_whole(response, WHOLE_TIMES * self._read_timeout)
+        return response
 
     def _authorization(self) -> str | None:
         # The client may refresh a token here, and does so without a lock of its own.
@@ -521,6 +525,12 @@ class Kube:
                 f"{self.server} took the request but did not answer within {self._read_timeout:g} s",
                 f"Is the API server overloaded? A longer time: environment variable {TIMEOUT_VARIABLE} (seconds).",
             )
+        if any(isinstance(one, _Unfinished) for one in chain):
+            return (
+                "unreachable",
+                f"{self.server} began its answer, but did not complete it within {WHOLE_TIMES * self._read_timeout:g} s",
+                f"Is the way to it slow? A longer time: environment variable {TIMEOUT_VARIABLE} (seconds; {WHOLE_TIMES} times as long).",
+            )
         # NewConnectionError is a ConnectTimeoutError too, whatever its cause: look at the cause first.
         if any(isinstance(one, socket.gaierror) for one in chain):
             why = f"the name of {self.server} cannot be resolved"
@@ -538,6 +548,45 @@ class Kube:
 
 
 # -- small parts ------------------------------------------------------------------------------------------------------
+
+
+class _Unfinished(TimeoutError):
+    """An answer that came piece by piece, each in time, and never ended."""
+
+
+def _read_whole(response: Any, seconds: float) -> None:
+    """Read the answer into response.data, for so long at most: a time limit for each piece would never end a stream of single bytes."""
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        found = _socket_of(response)
+        if found is not None:
+            with suppress(OSError):
+                # Not that of SSLSocket, which takes the TLS state from under whoever reads.
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        response.data  # noqa: B018 - urllib3 reads, keeps it, and gives the connection back
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        if ended.is_set():
+            raise _Unfinished from error
+        raise
+    finally:
+        timer.cancel()
+    if ended.is_set():
+        raise _Unfinished
+
+
+def _socket_of(response: Any) -> socket.socket | None:
+    """The socket below an answer of urllib3. Where the connection ends with the answer, only the answer knows it."""
+    below = getattr(getattr(response, "_connection", None), "sock", None)
+    if below is None:
+        below = getattr(getattr(getattr(getattr(response, "_fp", None), "fp", None), "raw", None), "_sock", None)
+    return below if isinstance(below, socket.socket) else None
 
 
 def _variant(name: str, number: int) -> str:

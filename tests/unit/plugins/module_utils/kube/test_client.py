@@ -553,6 +553,60 @@ def test_half_a_character_in_an_answer_is_replaced():
     assert found["metadata"]["name"] == "a?"
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 1000\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"Content-Length: 1000\r\nConnection: close\r\n",
+    ],
+    ids=["length", "chunked", "until closed", "length, closed"],
+)
+def test_an_answer_that_drips_ends_in_time(head):
+    """Each byte comes within the time limit for a piece, so only a limit for the whole ends it."""
+    served = []
+
+    def serve():
+        while True:
+            try:
+                connection = server.accept()[0]
+            except OSError:
+                return
+            served.append(connection)
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + head + b"\r\n")
+            try:
+                if b"chunked" in head:
+                    connection.sendall(b"3e8\r\n")
+                for _count in range(100):
+                    connection.sendall(b" ")
+                    time.sleep(0.05)
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        kube = _module.connect(
+            Module(host=f"http://127.0.0.1:{server.getsockname()[1]}", api_key="t"), read_timeout=0.1
+        )
+        start = time.monotonic()
+        with pytest.raises(ApiError, match=r"did not complete it within 0\.4 s") as caught:
+            kube.list(ListRequest("nodes"))
+        assert 0.3 < time.monotonic() - start < 2 and caught.value.kind_of_failure == "unreachable"
+        assert len(served) == 1, "asking again would take as long again"
+    for connection in served:
+        connection.close()
+
+
+def test_connections_are_kept(api):
+    kube = connected(api)
+    for _count in range(3):
+        kube.list(ListRequest("nodes"))
+    pool = kube._pool.connection_from_url(api.url)
+    assert (pool.num_connections, pool.num_requests) == (1, 3)
+
+
 def test_a_version_that_is_not_served_is_told_as_that(api, monkeypatch):
     def answer(method, path, *_rest):
         if path == "/apis/metallb.io":

@@ -16,7 +16,7 @@ description:
     with the node that MetalLB's election gives for each service, and for other nodes the reason why not.
   - A kind that may not be read is named in RV(skipped_kinds); the rest is returned all the same.
   - Can save what it read to a file, for M(l2ops.metallb.l2_validate) and M(l2ops.metallb.l2_diagnose) to look at without the
-    cluster. The file holds no Secrets and no environment of other people's pods.
+    cluster. The file holds what checks read, and beside that no arguments, environments, messages or annotations of anything.
 author:
   - l2ops.metallb contributors (@l2ops)
 extends_documentation_fragment:
@@ -61,7 +61,7 @@ notes:
     given, in a Role there C(list) on C(pods), C(configmaps), C(deployments) (C(apps)) and C(ipaddresspools),
     C(l2advertisements), C(bgpadvertisements), C(bgppeers), C(servicel2statuses), C(configurationstates) (C(metallb.io));
     without it, these in the ClusterRole. C(applications) (C(argoproj.io)) are asked for only where Argo CD may track MetalLB
-    by label. In C(kube-system) C(configmaps). C(secrets) (names only) are asked for and not
+    by label. In C(kube-system) C(configmaps), of which the name C(kube-proxy) is enough. C(secrets) (names only) are asked for and not
     needed."
   - What needs a kind that could not be read is skipped and says why; see O(unknown).
 seealso:

@@ -136,6 +136,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import printable
 from ansible_collections.l2ops.metallb.plugins.module_utils._talos import machine_config
 from ansible_collections.l2ops.metallb.plugins.module_utils._talos import omni as _omni
 
@@ -188,7 +189,7 @@ class Omni:
         if done.returncode:
             said = [line.strip() for line in done.stderr.splitlines() if line.strip() and not line.startswith("[WARN]")]
             self.fail(
-                f"omnictl {' '.join(arguments[:2])} failed: {said[-1].rstrip('.') if said else 'it says nothing'}. "
+                f"omnictl {' '.join(arguments[:2])} failed: {printable(said[-1]).rstrip('.') if said else 'it says nothing'}. "
                 f"Is {self.cluster} the name of the cluster in Omni, and may this account change it (role Operator)?"
             )
         return done.stdout

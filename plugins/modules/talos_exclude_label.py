@@ -135,6 +135,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import printable
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations.node_labels import EXCLUDE_LABEL, listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._talos.machine_config import (
     loaded,
@@ -268,7 +269,7 @@ class Talos:
 
 def _last(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "it says nothing"
+    return printable(lines[-1]).rstrip(".") if lines else "it says nothing"
 
 
 def main() -> None:

@@ -63,6 +63,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
     as_list,
     as_text,
     metadata_of,
+    printable,
 )
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import (
     DEFAULT_NAMESPACE,
@@ -81,6 +82,10 @@ ODD_SPEC = "an object whose spec is not a dictionary"
 
 class ManifestError(Exception):
     """A file that was named itself and cannot be read as manifests. The message names file and line."""
+
+    def __str__(self) -> str:
+        # Names of files, and what libyaml quotes of them.
+        return printable(super().__str__())
 
 
 @dataclass
@@ -121,7 +126,7 @@ class Reading:
     @property
     def told(self) -> list[str]:
         """Remarks for the user, one for each reason and not for each file."""
-        return [*grouped(self.left_out), *self.notes]
+        return [*map(printable, grouped(self.left_out)), *map(printable, self.notes)]
 
     @property
     def unread(self) -> list[LeftOut]:
@@ -144,7 +149,7 @@ class Reading:
             return f"Nothing could be analyzed: {why}."
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         what = "mention metallb and were not read" if self.unread else "are encrypted and were not read"
-        return f"Nothing could be analyzed: {why}; these files {what}: {shown}."
+        return printable(f"Nothing could be analyzed: {why}; these files {what}: {shown}.")
 
 
 @dataclass

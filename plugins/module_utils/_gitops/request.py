@@ -16,6 +16,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.options impor
     advertisement_to_object,
     pool_to_object,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import printable
 
 Object = dict[str, Any]
 STYLES = ("argocd", "manifests", "flux")
@@ -41,6 +42,9 @@ FIRST_APP_WAVE = 5
 
 class GitopsError(ValueError):
     """A wish that cannot be fulfilled. The message names the option."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 @dataclass(frozen=True)

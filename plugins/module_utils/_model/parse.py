@@ -83,7 +83,7 @@ def seconds_of(timestamp: Any) -> float:
 
 def shorten(text: str, most: int = 300) -> str:
     """One line of limited length, for quoting."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -15,6 +15,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import shorten
+
 Object = dict[str, Any]
 # (namespace, name) of a Service
 ServiceKey = tuple[str, str]
@@ -391,5 +393,4 @@ def _event_time(event: Object) -> str:
 
 
 def _short(text: str) -> str:
-    one_line = " ".join(str(text).split())
-    return one_line if len(one_line) <= 300 else one_line[:299] + "…"
+    return shorten(str(text))

@@ -13,7 +13,7 @@ import tempfile
 import zlib
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.files import OddFile, read_regular
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_dict, as_text
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_dict, as_text, printable
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
@@ -29,6 +29,9 @@ _ADVICE = "Save one with the module l2ops.metallb.l2_info and its option save_to
 
 class SnapshotError(Exception):
     """A file that is no snapshot, or none that this version can read. The message says what and what to do."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

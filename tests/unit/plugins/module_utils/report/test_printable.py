@@ -7,17 +7,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from ansible_collections.l2ops.metallb.plugins.action import show
 from ansible_collections.l2ops.metallb.plugins.filter import outcomes, report
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.manifests import ManifestError, read
+from ansible_collections.l2ops.metallb.plugins.module_utils._gitops.request import GitopsError
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import clean, printable
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import clean, printable, shorten
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import SnapshotError
 from ansible_collections.l2ops.metallb.tests.unit.plugins.module_utils.report import (
     test_analysis,
     test_html,
@@ -175,6 +180,23 @@ def test_a_finding_and_an_error_are_printable():
     told = [str(error), error.reason, error.advice, *finding.as_result()["object"].values()]
     told += [finding.as_result()["summary"], finding.as_result()["fix"], *finding.as_result()["evidence"]["e"]]
     assert not any(map(MARKS.search, told)) and "\n" not in "".join(told[:6])
+
+
+@pytest.mark.parametrize("kind", [SnapshotError, ManifestError, GitopsError])
+def test_errors_about_files_and_options_are_printable(kind):
+    assert str(kind(f"a{EVIL}\nb")).isprintable()
+
+
+def test_quoted_messages_and_names_of_files_are_printable(tmp_path):
+    assert shorten(f"a{EVIL}b").isprintable()
+    (tmp_path / "a\x1b[2K.yaml").write_text("{{ metallb }}")
+    (tmp_path / "b\u202e\n.yaml").write_text("[")
+    (tmp_path / os.fsdecode(b"c\xff.yaml")).write_text("[")
+    reading = read([str(tmp_path)], None, yaml)
+    assert reading.told and all(one.isprintable() for one in [*reading.told, reading.nothing()])
+    with pytest.raises(ManifestError) as caught:
+        read([str(tmp_path / "a\x1b[2K.yaml")], None, yaml)
+    assert str(caught.value).isprintable()
 
 
 def test_show_prints_lines_and_nothing_that_a_terminal_obeys(monkeypatch):

@@ -192,6 +192,14 @@ class World:
                 ],
             }
         )
+        self.objects["services"].append(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": metadata("metallb-webhook-service", HOME),
+                "spec": {"type": "ClusterIP", "clusterIP": "10.96.0.100", "ports": [{"port": 443, "protocol": "TCP"}]},
+            }
+        )
         self.add_endpoints(HOME, "metallb-webhook-service", ["worker-1"])
         fields = ("ipAddressPools", "ipAddressPoolSelectors", "nodeSelectors", "interfaces")
         self.set_fields(*fields)

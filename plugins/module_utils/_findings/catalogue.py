@@ -93,13 +93,14 @@ CATALOGUE = {
     "MLB104": {
         "slug": "controller-not-ready",
         "severity": "error",
-        "title": "No controller is ready",
+        "title": "No controller is ready, or a new one does not start",
         "meaning": "The controller gives addresses to services and answers the webhook. Without it no service gets an address "
         "and no pool can be changed; addresses that were given out stay announced. On clusters of tainted control planes "
         "only, it stays Pending, since it tolerates nothing by default.",
         "fix": "See why: kubectl -n metallb-system describe deployment and pod. Where all nodes are tainted, set the Helm "
         "value controller.tolerations.",
-        "when": "The controller's Deployment has no ready replica.",
+        "when": "The controller's Deployment has no ready replica. It is a warning where an old one is ready and the one of the newest "
+        "settings does not start.",
         "commands": [
             "kubectl -n metallb-system describe deployment -l app.kubernetes.io/component=controller",
             "kubectl -n metallb-system describe pods -l app.kubernetes.io/component=controller",
@@ -115,7 +116,8 @@ CATALOGUE = {
         "severity": "error",
         "title": "The validating webhook cannot be asked",
         "meaning": "Every change of a pool or advertisement goes through MetalLB's webhook. While it has no ready endpoint or "
-        "no CA bundle, the API server refuses all of them.",
+        "no CA bundle, the API server refuses all of them. A configuration that an earlier installation left behind, under whatever name, does "
+        "the same: its Service does not exist any more. It is a warning where failurePolicy is Ignore: then changes are not checked.",
         "fix": "Wait until the controller is ready (module l2ops.metallb.l2_ready). If it is and the webhook still times out, "
         "the API server does not reach pods: see the CNI and network policies.",
         "when": "The webhook's Service has no ready endpoint, or its configuration no CA bundle.",

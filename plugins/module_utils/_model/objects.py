@@ -228,6 +228,13 @@ class BgpAdvertisement:
         )
 
 
+def is_metallb_webhook(hook: Object) -> bool:
+    """Whether a webhook of a ValidatingWebhookConfiguration of any name is MetalLB's: by its name, or by the kinds that it is asked about."""
+    if as_text(hook.get("name")).endswith("metallb.io"):
+        return True
+    return any("metallb.io" in as_texts(as_dict(one).get("apiGroups")) for one in as_list(hook.get("rules")))
+
+
 @dataclass(frozen=True)
 class L2Status:
     """A ServiceL2Status. label_node is what its writer thought, node is what it could write."""

@@ -105,6 +105,7 @@ class Workload:
     ready: int
     replica_failure: str
     changed: float
+    progress_failure: str = ""  # why a new ReplicaSet does not come up within progressDeadlineSeconds
 
     @classmethod
     def from_object(cls, obj: Object, kind: str) -> Workload:
@@ -113,11 +114,13 @@ class Workload:
         pod_spec = as_dict(template.get("spec"))
         daemon = kind == "DaemonSet"
         changed = seconds_of(metadata.get("creationTimestamp"))
-        failure = ""
+        failure = stuck = ""
         for one in map(as_dict, as_list(status.get("conditions"))):
             changed = max(changed, seconds_of(one.get("lastTransitionTime")))
             if one.get("type") == "ReplicaFailure" and one.get("status") == "True":
                 failure = as_text(one.get("message"))
+            if one.get("type") == "Progressing" and one.get("status") == "False":
+                stuck = as_text(one.get("message")) or as_text(one.get("reason"))
         return cls(
             kind=kind,
             namespace=as_text(metadata.get("namespace")),
@@ -135,6 +138,7 @@ class Workload:
             ready=as_int(status.get("numberReady")) if daemon else as_int(status.get("readyReplicas")),
             replica_failure=failure,
             changed=changed,
+            progress_failure=stuck,
         )
 
     @property
@@ -230,6 +234,19 @@ def _meant_for(spec: Object) -> str:
     return ""
 
 
+# Of what a container says, as much as fits into a sentence.
+_MESSAGE = 200
+
+
+def _how_it_ended(ended: Object) -> str:
+    reason = as_text(ended.get("reason"))
+    text = f", last exit code {as_int(ended.get('exitCode'))} ({reason or 'no reason'})"
+    if reason == "OOMKilled":
+        text += ": it used more memory than its limit allows"
+    # What the container wrote to /dev/termination-log is in no snapshot: it may be a secret.
+    return text
+
+
 def _why_not_ready(metadata: Object, status: Object) -> str:
     if metadata.get("deletionTimestamp"):
         return "it is being deleted"
@@ -245,12 +262,12 @@ def _why_not_ready(metadata: Object, status: Object) -> str:
         if waiting.get("reason"):
             text += f" waits: {as_text(waiting['reason'])}"
             if waiting.get("message"):
-                text += f" ({shorten(as_text(waiting['message']))})"
+                text += f" ({shorten(as_text(waiting['message']), _MESSAGE)})"
+        elif state.get("terminated"):
+            text += " has ended"
         else:
             text += " runs but is not ready"
-        if ended:
-            text += f", last exit code {as_int(ended.get('exitCode'))} ({as_text(ended.get('reason')) or 'no reason'})"
-        return text
+        return text + (_how_it_ended(ended) if ended else "")
     for one in map(as_dict, as_list(status.get("conditions"))):
         if one.get("status") == "False" and one.get("message"):
             return f"{as_text(one.get('reason')) or as_text(one.get('type'))}: {shorten(as_text(one['message']))}"

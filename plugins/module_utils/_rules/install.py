@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.nodes import Node
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import is_metallb_webhook
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     as_dict,
     as_list,
@@ -103,8 +104,10 @@ def speaker_not_ready(context: Context) -> Iterator[Finding]:
         yield Finding(
             "MLB102",
             Ref("Pod", pod.namespace, pod.name),
-            f"the speaker {on} is not ready: {pod.why}",
-            fix=f"kubectl -n {pod.namespace} describe pod {pod.name}; kubectl -n {pod.namespace} logs {pod.name} -c speaker",
+            f"the speaker {on} is not ready: {pod.why.rstrip('.')}",
+            fix=_crash_fix(pod.why, "speaker")
+            or f"kubectl -n {pod.namespace} describe pod {pod.name}; kubectl -n {pod.namespace} logs {pod.name} -c speaker"
+            + (" --previous" if "exit code" in pod.why else ""),
             evidence={"node": node, "reason": pod.why},
             caused_by=("MLB106",) if _waits_for_secret(snapshot, pod) else (),
             changed=pod.changed,
@@ -176,6 +179,7 @@ def controller_not_ready(context: Context) -> Iterator[Finding]:
     if controller is None:
         raise Skip("there is no controller")
     if controller.ready > 0:
+        yield from _new_controller_hangs(snapshot, controller)
         return
     pods = [pod for pod in snapshot.pods_of("controller") if not pod.terminating]
     fix = f"kubectl -n {controller.namespace} describe deployment {controller.name}, and its pods"
@@ -190,44 +194,119 @@ def controller_not_ready(context: Context) -> Iterator[Finding]:
         why = pods[0].why or "its pod has just become ready"
         if "taint" in why:
             fix = "Let the controller run on these nodes: Helm value controller.tolerations."
+        fix = _crash_fix(why, "controller") or fix
     else:
         why = "it has no pod" if snapshot.has("pods") else "its pods could not be checked"
     yield Finding(
         "MLB104",
         _ref(controller),
-        f"no controller is ready, so services get no address and pools cannot be changed: {why}",
+        f"no controller is ready, so services get no address and pools cannot be changed: {why.rstrip('.')}",
         fix=fix,
         evidence={"reason": why},
         changed=max([controller.changed, *(pod.changed for pod in pods)]),
     )
 
 
+def _new_controller_hangs(snapshot: Snapshot, controller: Workload) -> Iterator[Finding]:
+    """An old pod works on, while the one of the new ReplicaSet does not come up."""
+    pods = [pod for pod in snapshot.pods_of("controller") if not pod.terminating]
+    working = {pod.labels.get(_TEMPLATE_HASH, "") for pod in pods if pod.ready}
+    waiting = [pod for pod in pods if not pod.ready and pod.labels.get(_TEMPLATE_HASH, "") not in working]
+    if not controller.progress_failure and not (waiting and working):
+        return
+    why = (waiting[0].why if waiting else shorten(controller.progress_failure)).rstrip(".")
+    yield Finding(
+        "MLB104",
+        _ref(controller),
+        f"a new controller does not start, and an old one works on: its settings are not in force, and when it goes, none is left: {why}",
+        fix=_crash_fix(why, "controller")
+        or f"kubectl -n {controller.namespace} rollout status deployment {controller.name}; back to what works: kubectl -n "
+        f"{controller.namespace} rollout undo deployment {controller.name}",
+        severity="warning",
+        evidence={"reason": why, "progress": controller.progress_failure},
+        changed=max([controller.changed, *(pod.changed for pod in waiting)]),
+    )
+
+
+_TEMPLATE_HASH = "pod-template-hash"
+
+
+def _crash_fix(why: str, component: str) -> str:
+    """What fixes a pod that does not run, by what its status says; "" where that is not enough."""
+    if "OOMKilled" in why:
+        return f"Raise or remove its memory limit: Helm value {component}.resources.limits.memory."
+    if "ErrImage" in why or "ImagePull" in why or "InvalidImageName" in why:
+        return f"See whether the nodes can pull this image: Helm values {component}.image.repository and {component}.image.tag."
+    return ""
+
+
 def webhook_not_ready(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
+    hooks_of: dict[str, list[dict[str, Any]]] = {}
     for obj in snapshot.raw("validatingwebhookconfigurations"):
-        name = as_text(metadata_of(obj).get("name"))
-        hooks = [as_dict(one) for one in as_list(obj.get("webhooks"))]
-        ours = [one for one in hooks if as_text(one.get("name")).endswith("metallb.io")]
-        if not ours:
-            continue
-        client = as_dict(ours[0].get("clientConfig"))
-        service = as_dict(client.get("service"))
-        key = (as_text(service.get("namespace")), as_text(service.get("name")))
-        why = []
-        if not client.get("caBundle"):
-            why.append("it has no CA bundle yet, which the controller writes when it starts")
-        slices = snapshot.endpoints.get(key, [])
-        if snapshot.has("endpointslices") and not any(one.serving for piece in slices for one in piece.endpoints):
-            why.append(f"service {'/'.join(key)} has no ready endpoint")
-        if why:
+        ours = [hook for hook in map(as_dict, as_list(obj.get("webhooks"))) if is_metallb_webhook(hook)]
+        if ours:
+            hooks_of[as_text(metadata_of(obj).get("name"))] = ours
+    if not hooks_of:
+        raise Skip("there is no ValidatingWebhookConfiguration with a webhook of MetalLB's")
+    alive = {name for name, hooks in hooks_of.items() if any(_service_of(one) in snapshot.services for one in hooks)}
+    for name, hooks in sorted(hooks_of.items()):
+        told: set[tuple[str, str]] = set()
+        for hook in hooks:
+            key = _service_of(hook)
+            if key in told:
+                continue
+            told.add(key)
+            alike = [one for one in hooks if _service_of(one) == key]
+            # A webhook by URL has no Service that could be looked at.
+            reasons, fix = _webhook_faults(snapshot, name, alike[0], bool(alive - {name})) if any(key) else ([], "")
+            if not reasons:
+                continue
+            ignored = all(one.get("failurePolicy") == "Ignore" for one in alike)
+            gone = key not in snapshot.services and snapshot.has("services")
             yield Finding(
                 "MLB105",
                 Ref("ValidatingWebhookConfiguration", "", name),
-                f"the webhook cannot be asked, so every change of a pool fails: {' and '.join(why)}",
-                evidence={"service": "/".join(key), "reasons": why},
-                caused_by=("MLB104",),
-                changed=max([0.0, *(piece.changed for piece in slices)]),
+                "the webhook cannot be asked, so "
+                + (
+                    "no change of a pool is checked (failurePolicy Ignore): "
+                    if ignored
+                    else "every change of a pool fails: "
+                )
+                + " and ".join(reasons),
+                fix=fix,
+                severity="warning" if ignored else "error",
+                evidence={"service": "/".join(key), "reasons": reasons},
+                # A configuration that is left over has nothing to do with the controller.
+                caused_by=() if gone and alive - {name} else ("MLB113", "MLB104") if gone else ("MLB104",),
+                changed=max([0.0, *(piece.changed for piece in snapshot.endpoints.get(key, ()))]),
             )
+
+
+def _service_of(hook: dict[str, Any]) -> tuple[str, str]:
+    service = as_dict(as_dict(hook.get("clientConfig")).get("service"))
+    return as_text(service.get("namespace")), as_text(service.get("name"))
+
+
+def _webhook_faults(snapshot: Snapshot, name: str, hook: dict[str, Any], another_works: bool) -> tuple[list[str], str]:
+    """What keeps the API server from asking this webhook, and what fixes it where that is not the controller's affair."""
+    key = _service_of(hook)
+    path = "/".join(key)
+    if snapshot.has("services") and key not in snapshot.services:
+        delete = f"kubectl delete validatingwebhookconfiguration {name}"
+        if another_works or not snapshot.installed:
+            return [f"its service {path} does not exist"], f"It is left over from an earlier installation: {delete}"
+        return [f"its service {path} does not exist"], (
+            f"If the service belongs to this installation, install MetalLB again (role l2ops.metallb.install, or helm upgrade), which makes it; "
+            f"if the configuration is left over from an earlier one: {delete}"
+        )
+    reasons = []
+    if not as_dict(hook.get("clientConfig")).get("caBundle"):
+        reasons.append("it has no CA bundle yet, which the controller writes when it starts")
+    slices = snapshot.endpoints.get(key, [])
+    if snapshot.has("endpointslices") and not any(one.serves for one in slices):
+        reasons.append(f"service {path} has no ready endpoint")
+    return reasons, ""
 
 
 def _waits_for_secret(snapshot: Snapshot, pod: Pod) -> str:

@@ -172,12 +172,8 @@ def _requests(request: type[ListRequest], namespace: str | None) -> list[ListReq
             "v1",
             field_selector="metadata.name=l2advertisements.metallb.io",
         ),
-        request(
-            "validatingwebhookconfigurations",
-            "admissionregistration.k8s.io",
-            "v1",
-            field_selector="metadata.name=metallb-webhook-configuration",
-        ),
+        # All of them: one of an earlier installation may have another name.
+        request("validatingwebhookconfigurations", "admissionregistration.k8s.io", "v1"),
         request("configmaps", namespace="kube-system", field_selector="metadata.name=kube-proxy"),
         request("servicecidrs", "networking.k8s.io", "v1"),
         request("ciliumloadbalancerippools", "cilium.io", "v2alpha1"),

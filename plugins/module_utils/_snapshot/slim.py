@@ -16,6 +16,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants imp
     PREFIX,
     TRACKING_ID,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import is_metallb_webhook
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.other_load_balancers import ANNOTATION_PREFIXES
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
     Object,
@@ -294,11 +295,14 @@ def _slim_crd(obj: Object) -> Object:
 def _slim_webhook(obj: Object) -> Object:
     hooks = []
     for hook in map(as_dict, as_list(obj.get("webhooks"))):
+        if not is_metallb_webhook(hook):
+            continue
         client = as_dict(hook.get("clientConfig"))
         hooks.append(
             {
                 "name": hook.get("name"),
                 "failurePolicy": hook.get("failurePolicy"),
+                "rules": [_picked(one, "apiGroups") for one in as_list(hook.get("rules"))],
                 # The bundle is long and only its presence matters.
                 "clientConfig": {**_picked(client, "service"), "caBundle": "present" if client.get("caBundle") else ""},
             }

@@ -254,7 +254,8 @@ def test_service_of_another_type_or_class(diagnose):
 
 def test_no_service_at_all(diagnose):
     world = World()
-    world.drop("services")
+    world.drop("services", "my-nginx")
+    world.drop("services", "traefik")
     result = diagnose(world)
     assert not result["failed"] and result["diagnoses"] == []
 

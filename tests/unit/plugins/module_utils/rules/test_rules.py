@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
@@ -25,6 +26,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.drift imp
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import RULES, evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
 from ansible_collections.l2ops.metallb.tests.unit.world import (
+    CONTROLLER,
     EXCLUDE,
     HOME,
     LONG_AGO,
@@ -158,6 +160,25 @@ def speaker_crashes(world):
     break_pod(world, "metallb-speaker-worker-1")
 
 
+@bad("MLB102", f"{HOME}/metallb-speaker-worker-1", says="last exit code 137 (OOMKilled): it used more memory")
+def speaker_out_of_memory(world):
+    break_pod(world, "metallb-speaker-worker-1")
+    (state,) = world.get("pods", "metallb-speaker-worker-1")["status"]["containerStatuses"]
+    state["lastState"]["terminated"] = {"exitCode": 137, "reason": "OOMKilled"}
+
+
+@bad(
+    "MLB102",
+    f"{HOME}/metallb-speaker-worker-1",
+    says="has ended, last exit code 1 (Error): cannot open x: no such file",
+)
+def speaker_says_why_it_ended(world):
+    break_pod(world, "metallb-speaker-worker-1")
+    (state,) = world.get("pods", "metallb-speaker-worker-1")["status"]["containerStatuses"]
+    ended = {"exitCode": 1, "reason": "Error", "message": "cannot open x:\n  no such file\n" + "x" * 4000}
+    state.update(state={"terminated": ended}, lastState={})
+
+
 @good("MLB102")
 def speaker_is_being_replaced(world):
     break_pod(world, "metallb-speaker-worker-1")
@@ -226,6 +247,37 @@ def one_of_two_controllers_is_ready(world):
     world.get("deployments", "metallb-controller")["status"] = {"replicas": 2, "readyReplicas": 1}
 
 
+def hang_controller(world: World, reason: str = "ErrImagePull") -> dict:
+    """Beside the old pod, one of a new ReplicaSet that does not start."""
+    world.get("pods", "metallb-controller-1")["metadata"]["labels"]["pod-template-hash"] = "old"
+    state = {"name": "controller", "ready": False, "state": {"waiting": {"reason": reason, "message": "no such tag"}}}
+    pod = {
+        "kind": "Pod",
+        "metadata": metadata("metallb-controller-2", HOME, labels={**CONTROLLER, "pod-template-hash": "new"}),
+        "spec": {"nodeName": "worker-1", "containers": [{"name": "controller"}]},
+        "status": {"phase": "Pending", "conditions": [condition("Ready", "False")], "containerStatuses": [state]},
+    }
+    world.objects["pods"].append(pod)
+    return pod
+
+
+@bad("MLB104", f"{HOME}/metallb-controller", "warning", says="container controller waits: ErrImagePull (no such tag)")
+def new_controller_hangs_beside_the_old_one(world):
+    hang_controller(world)
+
+
+@bad("MLB104", f"{HOME}/metallb-controller", "warning", says="has timed out progressing")
+def new_controller_misses_its_deadline(world):
+    status = world.get("deployments", "metallb-controller")["status"]
+    message = 'ReplicaSet "metallb-controller-new" has timed out progressing.'
+    status["conditions"].append(condition("Progressing", "False", reason="ProgressDeadlineExceeded", message=message))
+
+
+@good("MLB104")
+def second_controller_of_the_same_settings_is_not_ready(world):
+    hang_controller(world)["metadata"]["labels"]["pod-template-hash"] = "old"
+
+
 @bad("MLB105", "metallb-webhook-configuration", says="CA bundle")
 def webhook_without_ca_bundle(world):
     world.objects["validatingwebhookconfigurations"][0]["webhooks"][0]["clientConfig"].pop("caBundle")
@@ -239,6 +291,35 @@ def webhook_without_endpoint(world):
 @good("MLB105")
 def webhook_with_one_of_two_endpoints(world):
     world.get("endpointslices", "metallb-webhook-service-abcde")["endpoints"].append({"conditions": {"ready": False}})
+
+
+def left_over_webhook(world: World) -> dict:
+    config = copy.deepcopy(world.objects["validatingwebhookconfigurations"][0])
+    config["metadata"]["name"] = "validating-webhook-configuration"
+    config["webhooks"][0]["clientConfig"]["service"]["name"] = "webhook-service"
+    world.objects["validatingwebhookconfigurations"].append(config)
+    return config["webhooks"][0]
+
+
+@bad("MLB105", "validating-webhook-configuration", says="its service metallb-system/webhook-service does not exist")
+def webhook_of_an_earlier_installation(world):
+    left_over_webhook(world)
+
+
+@bad("MLB105", "validating-webhook-configuration", says="does not exist")
+def webhook_by_the_kinds_that_it_is_asked_about(world):
+    hook = left_over_webhook(world)
+    hook.update(name="pools.example.com", rules=[{"apiGroups": ["metallb.io"]}])
+
+
+@bad("MLB105", "validating-webhook-configuration", "warning", says="no change of a pool is checked")
+def webhook_that_may_be_away(world):
+    left_over_webhook(world)["failurePolicy"] = "Ignore"
+
+
+@good("MLB105")
+def webhook_of_another_project(world):
+    left_over_webhook(world)["name"] = "pools.example.com"
 
 
 @bad("MLB106", f"{HOME}/metallb-memberlist")

@@ -570,6 +570,15 @@ def selector_that_nobody_can_read(live):
     )
 
 
+@case("MLB413")
+def interface_that_the_speakers_exclude(live):
+    """Judged before it is applied: the chart's own list has ^docker.*, among others."""
+    more = [{"name": "matrix", "ip_address_pools": ["main-pool"], "interfaces": ["docker0"]}]
+    yield Expected(
+        {"MLB413": f"{HOME}/matrix"}, says="docker0", validate={"advertisements": more, "against": "cluster"}
+    )
+
+
 # -- services ---------------------------------------------------------------------------------------------------------
 
 

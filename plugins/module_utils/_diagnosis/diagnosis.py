@@ -373,8 +373,8 @@ class Diagnoser:
             return finding.evidence.get("service") == service.path
         if ref.kind == "Node":
             return ref.name == outcome.elected_node
-        if finding.code in ("MLB405", "MLB406"):
-            return outcome.elected_node in finding.evidence.get("nodes", ())
+        if finding.code in ("MLB405", "MLB406", "MLB413") and "nodes" in finding.evidence:
+            return outcome.elected_node in finding.evidence["nodes"]
         return ref.kind in ("Address", "Host", "L2Advertisement")
 
     def _healthy(self, name: str, service: Service, outcome: ElectionResult) -> tuple[str, str]:

@@ -772,6 +772,26 @@ CATALOGUE = {
         "until": None,
         "retired": False,
     },
+    "MLB413": {
+        "slug": "interface-excluded",
+        "severity": "error",
+        "title": "The speakers exclude the interface",
+        "meaning": "Speakers answer on no interface whose name matches an expression in the ConfigMap metallb-excludel2, which Helm makes to "
+        "keep them off bridges and virtual interfaces. An interface that an L2Advertisement names, or by which the node is on the LAN, "
+        "matches, so nothing answers there, and neither an event nor a status says so. It is a warning where an advertisement names others, too.",
+        "fix": "Take the expression out of the ConfigMap (Helm value speaker.excludeInterfaces) and restart the speakers, or name another interface.",
+        "when": "The speakers mount a ConfigMap whose name ends in excludel2, and one of its expressions matches an interface that an "
+        "L2Advertisement names, or the interface of a node's own address (option interfaces) where it names none.",
+        "commands": [
+            "kubectl -n metallb-system get configmap metallb-excludel2 -o yaml",
+            "kubectl -n metallb-system get l2advertisements -o custom-columns=NAME:.metadata.name,INTERFACES:.spec.interfaces",
+        ],
+        "needs": "AF",
+        "category": "advertisements",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
     "MLB501": {
         "slug": "no-address",
         "severity": "error",

@@ -85,6 +85,15 @@ def _secret_of(pod_spec: Object) -> str:
     return ""
 
 
+def excluded_interfaces_of(volumes: Any) -> str:
+    """The ConfigMap with the interfaces on which speakers do not announce (excludel2.yaml); "" where none is mounted."""
+    for volume in map(as_dict, as_list(volumes)):
+        name = as_text(as_dict(volume.get("configMap")).get("name"))
+        if name.endswith("excludel2"):
+            return name
+    return ""
+
+
 @dataclass(frozen=True)
 class Workload:
     """A DaemonSet or Deployment."""
@@ -105,6 +114,7 @@ class Workload:
     ready: int
     replica_failure: str
     changed: float
+    excluded_interfaces: str = ""  # the ConfigMap that names them
     progress_failure: str = ""  # why a new ReplicaSet does not come up within progressDeadlineSeconds
 
     @classmethod
@@ -138,6 +148,7 @@ class Workload:
             ready=as_int(status.get("numberReady")) if daemon else as_int(status.get("readyReplicas")),
             replica_failure=failure,
             changed=changed,
+            excluded_interfaces=excluded_interfaces_of(pod_spec.get("volumes")),
             progress_failure=stuck,
         )
 

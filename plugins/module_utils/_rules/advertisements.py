@@ -8,12 +8,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import LATER_ADVERTISEMENT_FIELDS
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Advertisement
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import is_unknown, listing
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
+    as_dict,
+    as_text,
+    is_unknown,
+    listing,
+    metadata_of,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
     Context,
@@ -168,6 +175,94 @@ def interface_cannot_answer(context: Context) -> Iterator[Finding]:
             )
 
 
+_EXCLUDED = "announcedInterfacesToExclude"
+
+
+def _excluded_interfaces(text: str) -> list[str]:
+    """The expressions of excludel2.yaml, a YAML list in one of its two forms. (PyYAML may not be there, and there is nothing else in it.)"""
+    _before, _key, rest = text.partition(f"{_EXCLUDED}:")
+    inline, _newline, below = rest.partition("\n")
+    if inline.strip():
+        found = inline.strip().strip("[]").split(",")
+    else:
+        found = []
+        for line in below.split("\n"):
+            if line.strip() and not line.lstrip().startswith(("-", "#")):
+                break
+            if line.lstrip().startswith("-"):
+                found.append(line.lstrip()[1:])
+    return [one.strip().strip("\"'") for one in found if one.strip().strip("\"'")]
+
+
+def _exclusion(context: Context) -> tuple[str, re.Pattern[str]]:
+    """The ConfigMap that the speakers mount, and what it excludes (internal/layer2/announcer.go: one expression out of all)."""
+    snapshot = context.snapshot
+    if snapshot.speaker is None:
+        raise Skip("there are no speakers")
+    name = snapshot.speaker.excluded_interfaces
+    if not name:
+        raise Skip("the speakers mount no ConfigMap excludel2")
+    if not snapshot.has("configmaps"):
+        raise Skip(snapshot.why_missing("configmaps"))
+    for obj in snapshot.raw("configmaps"):
+        metadata = metadata_of(obj)
+        if metadata.get("name") == name and metadata.get("namespace") == snapshot.speaker.namespace:
+            texts = [as_text(one) for one in as_dict(obj.get("data")).values()]
+            expressions = [one for text in texts if _EXCLUDED in text for one in _excluded_interfaces(text)]
+            if not expressions:
+                raise Skip(f"ConfigMap {name} excludes nothing, or is written in a way that is not understood")
+            try:
+                return name, re.compile("|".join(f"(?:{one})" for one in expressions))
+            except re.error as error:
+                raise Skip(f"an expression of ConfigMap {name} is not understood: {error}") from error
+    raise Skip(f"ConfigMap {name}, which the speakers mount, was not found")
+
+
+def interface_excluded(context: Context) -> Iterator[Finding]:
+    snapshot = context.snapshot
+    name, excluded = _exclusion(context)
+    home = snapshot.speaker.namespace if snapshot.speaker is not None else snapshot.namespace
+    fix = (
+        f"Take the expression that matches it out of ConfigMap {home}/{name} (Helm value speaker.excludeInterfaces), then restart the speakers "
+        "(module l2ops.metallb.speaker_restart); or name another interface."
+    )
+    for one in snapshot.advertisements:
+        matched = [link for link in one.interfaces if excluded.search(link)]
+        if matched:
+            every = len(matched) == len(one.interfaces)
+            yield Finding(
+                "MLB413",
+                _ref(one, context),
+                f"ConfigMap {name} excludes {listing(matched)}"
+                + (
+                    ", so the speakers answer on none of its interfaces"
+                    if every
+                    else ", so the speakers answer on the others only"
+                ),
+                fix=fix,
+                severity="error" if every else "warning",
+                evidence={"interfaces": matched, "configmap": name},
+                path="spec.interfaces",
+            )
+        if one.interfaces:
+            continue
+        silent: dict[str, list[str]] = {}
+        for node, links in _facts(context, one):
+            own = snapshot.nodes[node].addresses
+            for link in links.values():
+                if any(address in span for span in link.networks for address in own) and excluded.search(link.name):
+                    silent.setdefault(link.name, []).append(node)
+        for link_name, nodes in sorted(silent.items()):
+            yield Finding(
+                "MLB413",
+                _ref(one, context),
+                f"ConfigMap {name} excludes {link_name}, by which {listing(nodes)} {'is' if len(nodes) == 1 else 'are'} on the LAN, so the "
+                "speakers do not answer there",
+                fix=fix,
+                evidence={"interfaces": [link_name], "nodes": some(nodes), "configmap": name},
+            )
+
+
 def interfaces_overridden(context: Context) -> Iterator[Finding]:
     seen: set[tuple[str, str]] = set()
     for key, names in sorted(context.groups.items()):
@@ -299,4 +394,5 @@ RULES = (
     Rule("MLB410", ("l2advertisements", "nodes"), preference_matches_no_node),
     Rule("MLB411", ("l2advertisements", "customresourcedefinitions"), election_input_unknown),
     Rule("MLB412", (), wrong_type),
+    Rule("MLB413", ("l2advertisements", "daemonsets"), interface_excluded, chain_step="interfaces"),
 )

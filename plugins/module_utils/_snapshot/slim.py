@@ -25,6 +25,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
     as_text,
     metadata_of,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.workloads import excluded_interfaces_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.kinds import KINDS
 
 # -- less is enough ---------------------------------------------------------------------------------------------------
@@ -129,9 +130,11 @@ def _slim_pod_spec(spec: Any) -> Object:
         for one in as_list(spec.get("containers"))
     ]
     result["volumes"] = [
-        {"name": "memberlist", "secret": _picked(as_dict(one).get("secret"), "secretName")}
-        for one in as_list(spec.get("volumes"))
-        if as_dict(one).get("name") == "memberlist"
+        {"name": "memberlist", "secret": _picked(one.get("secret"), "secretName")}
+        if one.get("name") == "memberlist"
+        else {"configMap": _picked(one.get("configMap"), "name")}
+        for one in map(as_dict, as_list(spec.get("volumes")))
+        if one.get("name") == "memberlist" or excluded_interfaces_of([one])
     ]
     return result
 

@@ -64,6 +64,7 @@ MLB409 selector-invalid
 MLB410 preference-matches-no-node
 MLB411 election-input-unknown
 MLB412 field-wrong-type
+MLB413 interface-excluded
 MLB501 no-address
 MLB502 requested-address-not-in-pool
 MLB503 address-conflict

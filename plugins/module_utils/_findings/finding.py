@@ -84,6 +84,10 @@ class Finding:
         return f"{self.code} {self.severity}: {self.object}: {self.summary}"
 
 
+# How the reason begins where a check had nothing to look at: what it is about is not there, which is known.
+NOTHING_THERE = "there is no "
+
+
 @dataclass(frozen=True)
 class Check:
     """One rule as it was applied. reason says why it was skipped; it is empty for passed."""

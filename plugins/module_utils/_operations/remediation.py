@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import listed
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import NOTHING_THERE
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations import node_labels
 
 Object = dict[str, Any]
@@ -120,8 +121,13 @@ def report(
         findings = [one for one in findings if not (one["code"] in _MENDABLE and _named(one, fixed))]
     since = state["findings"]
     standing = {_key(one): since.get(_key(one), now) for one in findings}
-    # A check that did not run says nothing: what it found in the last pass is neither gone nor new.
-    idle = {one["id"] for one in result.get("checks") or [] if one["result"] == "skipped" or one.get("reason")}
+    # A check that did not run says nothing: what it found in the last pass is neither gone nor new. Where there is nothing left that it
+    # could look at, what it found is gone.
+    idle = {
+        one["id"]
+        for one in result.get("checks") or []
+        if (one["result"] == "skipped" or one.get("reason")) and not str(one.get("reason")).startswith(NOTHING_THERE)
+    }
     carried = {key: at for key, at in since.items() if key not in standing and key.partition(" ")[0] in idle}
     standing.update(carried)
     unread = dict(result.get("unknown") or {})

@@ -381,6 +381,7 @@ def wrong_type(context: Context) -> Iterator[Finding]:
 
 
 BOTH = ("ipaddresspools", "l2advertisements")
+EITHER = ("ipaddresspools|l2advertisements",)
 RULES = (
     Rule("MLB401", BOTH, pool_not_advertised),
     Rule("MLB402", BOTH, unknown_pool),
@@ -389,10 +390,15 @@ RULES = (
     Rule("MLB405", ("l2advertisements", "nodes"), interface_missing, chain_step="interfaces"),
     Rule("MLB406", ("l2advertisements", "nodes"), interface_cannot_answer, chain_step="interfaces"),
     Rule("MLB407", BOTH, interfaces_overridden),
-    Rule("MLB408", BOTH, field_unknown),
-    Rule("MLB409", BOTH, selector_invalid),
+    Rule("MLB408", BOTH, field_unknown, subjects=EITHER),
+    Rule("MLB409", BOTH, selector_invalid, subjects=EITHER),
     Rule("MLB410", ("l2advertisements", "nodes"), preference_matches_no_node),
-    Rule("MLB411", ("l2advertisements", "customresourcedefinitions"), election_input_unknown),
+    Rule(
+        "MLB411",
+        ("l2advertisements", "customresourcedefinitions"),
+        election_input_unknown,
+        subjects=("l2advertisements",),
+    ),
     Rule("MLB412", (), wrong_type),
     Rule("MLB413", ("l2advertisements", "daemonsets"), interface_excluded, chain_step="interfaces"),
 )

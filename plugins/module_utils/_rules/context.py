@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Callable
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import NOTHING_THERE, Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import IGNORE_ANNOTATION
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_dict, as_text, metadata_of
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
@@ -170,7 +170,8 @@ CheckFunction = Callable[[Context], Iterable[Finding]]
 class Rule:
     """A check and what is known about it.
 
-    requires are the kinds that it cannot do without. A transient finding may last for a moment only, after a change of a node, pod or
+    requires are the kinds that it cannot do without. subjects are what it must have seen at least one of to pass (None: the same
+    kinds): "a|b" is one of the two, and of a kind only what is MetalLB's counts (SUBJECTS). A transient finding may last for a moment only, after a change of a node, pod or
     endpoint. chain_step is the link of a service's chain (diagnosis.STEPS) that a finding about that very service breaks.
     """
 
@@ -179,6 +180,40 @@ class Rule:
     check: CheckFunction
     transient: bool = False
     chain_step: str = ""
+    subjects: tuple[str, ...] | None = None
+
+    def nothing_seen(self, snapshot: Snapshot) -> str:
+        """Why a check that found nothing did not look at anything, either; "" where it did."""
+        for subject in self.requires if self.subjects is None else self.subjects:
+            names = subject.split("|")
+            if not any(_seen(snapshot, name) for name in names):
+                return f"{NOTHING_THERE}{' and no '.join(_word(name) for name in names)}"
+        return ""
+
+
+# What counts as seen where not every object of the kind does, and the word for it.
+SUBJECTS: dict[str, tuple[Callable[[Snapshot], Sized], str]] = {
+    "services": (lambda snapshot: snapshot.load_balancer_services, "Service that MetalLB serves"),
+    "load balancers": (
+        lambda snapshot: [one for one in snapshot.services.values() if one.type == "LoadBalancer"],
+        "Service of type LoadBalancer",
+    ),
+    "addresses": (lambda snapshot: snapshot.services_by_address, "Service of MetalLB's that has an address"),
+    "all services": (lambda snapshot: snapshot.services, "Service"),
+    "ipaddresspools": (lambda snapshot: snapshot.pools, "IPAddressPool that MetalLB reads"),
+    "l2advertisements": (lambda snapshot: snapshot.advertisements, "L2Advertisement that MetalLB reads"),
+    "pods": (lambda snapshot: snapshot.speakers.by_node, "speaker's Pod"),
+}
+
+
+def _seen(snapshot: Snapshot, subject: str) -> bool:
+    if subject in SUBJECTS:
+        return len(SUBJECTS[subject][0](snapshot)) > 0
+    return len(snapshot.raw(subject)) > 0
+
+
+def _word(subject: str) -> str:
+    return SUBJECTS[subject][1] if subject in SUBJECTS else KINDS[subject]
 
 
 def pool_ref(name: str, context: Context) -> Ref:

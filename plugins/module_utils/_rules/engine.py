@@ -7,7 +7,7 @@
 """The rules: pure functions from a snapshot to findings, and the two things made of them, a verdict and a diagnosis.
 
 Every rule has its code as the id of its check. A rule that needs a kind which could not be checked is skipped, with that
-reason: a skipped check is never a passed one.
+reason, and so is one that found nothing to look at: a skipped check is never a passed one.
 """
 
 from __future__ import annotations
@@ -82,6 +82,9 @@ def evaluate(
                     found.append(finding)
             except Skip as skip:
                 reason = str(skip)
+            if not found and not reason:
+                # Nothing is wrong with what is not there, and nothing is right with it.
+                reason = rule.nothing_seen(snapshot)
         kept = [one for one in found if not ignore.matches(one) and not _annotated(context, one)]
         ignored += len(found) - len(kept)
         findings.extend(kept)

@@ -353,6 +353,8 @@ def memberlist_disabled(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
     if snapshot.speaker is None:
         raise Skip("there are no speakers")
+    if snapshot.speakers.memberlist is None:
+        raise Skip("whether memberlist is on cannot be seen: the speakers have no container of that name")
     if snapshot.speakers.memberlist is False:
         yield Finding(
             "MLB107",
@@ -379,6 +381,8 @@ def bgp_backend_without_use(context: Context) -> Iterator[Finding]:
         ]
     elif not snapshot.settings:
         raise Skip(snapshot.why_missing("daemonsets"))
+    if snapshot.speaker is None and not snapshot.settings:
+        raise Skip("there are no speakers")
     for setting, backend in (("frr", "FRR"), ("frrk8s", "frr-k8s")):
         if snapshot.settings.get(setting) is True and not running:
             running.append((backend, Ref("HelmValues", "", as_text(snapshot.settings.get("file")))))
@@ -427,6 +431,10 @@ def second_load_balancer(context: Context) -> Iterator[Finding]:
                 fix="Set svc_enable to false in kube-vip's environment, and keep it for the control plane's address; or keep "
                 "kube-vip and give MetalLB a loadBalancerClass.",
             )
+    if not snapshot.has("ciliumloadbalancerippools"):
+        raise Skip(
+            f"whether Cilium gives addresses cannot be seen: {snapshot.why_missing('ciliumloadbalancerippools')}"
+        )
 
 
 def _cilium_selects(spec: dict[str, Any], service: Service) -> bool:
@@ -448,9 +456,11 @@ _STRICT = re.compile(r"^\s*strictARP:\s*true\s*$", re.MULTILINE)
 def ipvs_without_strict_arp(context: Context) -> Iterator[Finding]:
     snapshot = context.snapshot
     looked = []
+    there = False
     for workload in snapshot.daemonsets:
         if workload.name != "kube-proxy":
             continue
+        there = True
         for container in workload.containers:
             mode = container.flag("proxy-mode")
             if mode is None:
@@ -472,8 +482,17 @@ def ipvs_without_strict_arp(context: Context) -> Iterator[Finding]:
                 "kube-proxy is configured for mode ipvs without strictARP",
                 fix="Set ipvs.strictARP: true in this ConfigMap, then: kubectl -n kube-system rollout restart daemonset kube-proxy",
             )
-    if not looked and not snapshot.has("daemonsets", "configmaps"):
+    if looked:
+        return
+    if not snapshot.has("daemonsets", "configmaps"):
         raise Skip(snapshot.why_missing("daemonsets", "configmaps"))
+    if there:
+        raise Skip(
+            "the mode of kube-proxy cannot be seen: its DaemonSet has no --proxy-mode, and there is no ConfigMap kube-proxy"
+        )
+    raise Skip(
+        "no kube-proxy was found (DaemonSet or ConfigMap of that name): another program takes its place, or it runs outside of pods, as in k3s"
+    )
 
 
 def config_rejected(context: Context) -> Iterator[Finding]:
@@ -526,11 +545,11 @@ RULES = (
     Rule("MLB103", ("nodes", "pods", "daemonsets", "l2advertisements"), speaker_missing, transient=True),
     Rule("MLB104", ("deployments",), controller_not_ready, transient=True),
     Rule("MLB105", ("validatingwebhookconfigurations", "endpointslices"), webhook_not_ready, transient=True),
-    Rule("MLB106", ("daemonsets", "pods"), memberlist_secret_missing),
+    Rule("MLB106", ("daemonsets", "pods"), memberlist_secret_missing, subjects=("daemonsets",)),
     Rule("MLB107", ("daemonsets",), memberlist_disabled),
-    Rule("MLB108", ("bgpadvertisements", "bgppeers"), bgp_backend_without_use),
+    Rule("MLB108", ("bgpadvertisements", "bgppeers"), bgp_backend_without_use, subjects=()),
     Rule("MLB109", ("daemonsets", "services"), second_load_balancer),
     Rule("MLB110", (), ipvs_without_strict_arp),
     Rule("MLB111", ("configurationstates",), config_rejected, transient=True),
-    Rule("MLB112", ("deployments", "daemonsets"), metallb_absent),
+    Rule("MLB112", ("deployments", "daemonsets"), metallb_absent, subjects=()),
 )

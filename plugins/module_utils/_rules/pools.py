@@ -460,9 +460,9 @@ RULES = (
     Rule("MLB304", POOLS, _known(outside_node_network)),
     Rule("MLB305", POOLS, _known(cidr_host_bits)),
     Rule("MLB306", POOLS, _known(network_or_broadcast)),
-    Rule("MLB307", (*POOLS, "services", "nodes"), pool_exhausted),
+    Rule("MLB307", (*POOLS, "services", "nodes"), pool_exhausted, subjects=POOLS),
     Rule("MLB308", POOLS, _known(overlaps_cluster_network)),
     Rule("MLB309", POOLS, _known(not_usable_range)),
     Rule("MLB310", POOLS, _known(overlaps_dhcp)),
-    Rule("MLB311", POOLS, other_namespace),
+    Rule("MLB311", POOLS, other_namespace, subjects=("ipaddresspools|l2advertisements",)),
 )

@@ -618,7 +618,7 @@ RULES = (
     Rule("MLB602", ("services",), foreign_answer, chain_step="wire"),
     Rule("MLB603", ("services", "nodes"), many_answers, chain_step="wire"),
     Rule("MLB604", _ANNOUNCED, other_node, transient=True, chain_step="wire"),
-    Rule("MLB605", ("services", "ipaddresspools"), free_address_in_use),
+    Rule("MLB605", ("services", "ipaddresspools"), free_address_in_use, subjects=("ipaddresspools",)),
     Rule("MLB606", ("services",), service_refuses, transient=True, chain_step="port"),
     Rule("MLB607", _ANNOUNCED, stale_announcement, chain_step="wire"),
     Rule("MLB608", (), probe_not_on_link, chain_step="wire"),

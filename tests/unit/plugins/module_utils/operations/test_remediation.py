@@ -132,6 +132,18 @@ class TestReport:
         third = judged(result(), json.dumps(second["state"]), now=LATER)
         assert third["gone"] == ["MLB201 Node cp-1"] and third["status"] == "healthy" and not third["quiet"]
 
+    def test_what_a_check_found_is_gone_where_nothing_is_left_to_look_at(self):
+        """The last Service is deleted: its finding is gone. Services that cannot be read are another matter."""
+        lost = finding("MLB503", "web", kind="Service", namespace="default")
+        state = json.dumps(judged(result(lost))["state"])
+
+        def later(reason):
+            checks = [{"id": "MLB503", "result": "skipped", "reason": reason}]
+            return judged({**result(), "checks": checks}, state, now=LATER)
+
+        assert later("there is no Service that MetalLB serves")["gone"] == ["MLB503 Service default/web"]
+        assert later("services: forbidden")["gone"] == []
+
     def test_warnings_are_said_once_and_do_not_fail(self):
         first = judged(result(STALE))
         assert first["status"] == "healthy" and len(first["new"]) == 1 and not first["quiet"]

@@ -25,6 +25,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import R
 from ansible_collections.l2ops.metallb.plugins.module_utils._ownership.drift import Difference
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.engine import RULES, evaluate
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.options import Options
+from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
 from ansible_collections.l2ops.metallb.tests.unit.world import (
     CONTROLLER,
     EXCLUDE,
@@ -2044,6 +2045,19 @@ def test_rule(case):
     if case.object is not None:
         # A consequence names its cause; anything else would send its reader astray.
         assert strangers == [], roots
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.object is not None], ids=str)
+def test_a_snapshot_keeps_what_rules_read(case):
+    """What gather cuts out of the objects must change no finding."""
+    world = World()
+    case.change(world)
+    made = world.snapshot()
+    kept = {plural: [slim(plural, obj) for obj in objects] for plural, objects in made.objects.items()}
+    options = Options.make(**case.options)
+    whole, cut = (evaluate(one, options) for one in (made, replace(made, objects=kept)))
+    assert [str(one) for one in cut.findings] == [str(one) for one in whole.findings]
+    assert cut.checks == whole.checks
 
 
 def test_a_rejection_for_the_sake_of_a_living_address_names_it():

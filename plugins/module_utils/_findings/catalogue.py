@@ -1026,7 +1026,8 @@ CATALOGUE = {
         "meaning": "Services that share an address elect each for themselves. Where different advertisements reach them, or policy Local leaves "
         "each other nodes, two nodes answer for the one address, and clients reach whichever answered last.",
         "fix": "Let the same advertisements reach all services that share the address, with policy Cluster, or give each an address of its own.",
-        "when": "Two services hold one address and the election gives different nodes for them.",
+        "when": "Two services hold one address and the election gives different nodes for them. It is a warning where files alone show that "
+        "different advertisements reach services that ask for one address.",
         "commands": ["kubectl get services -A -o wide", "kubectl -n metallb-system get l2advertisements -o yaml"],
         "needs": "SA",
         "category": "services",

@@ -116,7 +116,7 @@ def class_not_served(context: Context) -> Iterator[Finding]:
         yield Finding(
             "MLB517",
             service_ref(service),
-            f"it has no address: {why}"
+            f"it gets no address: {why}"
             + (f"; {served}, so it is not for MetalLB" if served else ", and nobody who serves its class was seen"),
             fix=fix,
             severity="info" if served else "error" if no_value or looks_like_ours else "warning",

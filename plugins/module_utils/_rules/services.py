@@ -856,6 +856,13 @@ def local_single_point(context: Context) -> Iterator[Finding]:
 
 def shared_address_split(context: Context) -> Iterator[Finding]:
     """Services that share an address and that different advertisements reach: each elects for itself (0.16 and later)."""
+    snapshot = context.snapshot
+    if snapshot.static:
+        yield from _shared_by_different_advertisements(context)
+        return
+    why = snapshot.why_missing(*_ELECTED)
+    if why:
+        raise Skip(why)
     for address, sharers in sorted(context.snapshot.services_by_address.items()):
         elected: dict[str, list[Service]] = {}
         for service in sharers if len(sharers) > 1 else ():
@@ -882,6 +889,36 @@ def shared_address_split(context: Context) -> Iterator[Finding]:
                 )
 
 
+def _shared_by_different_advertisements(context: Context) -> Iterator[Finding]:
+    """As far as files tell: whether the same nodes are elected depends on nodes that only a cluster has."""
+    for address, sharers in sorted(_claims(context).items()):
+        pool = context.snapshot.pool_of([address])
+        if pool is None or len({one.sharing_key for one in sharers}) > 1 or not sharers[0].sharing_key:
+            continue
+        by: dict[tuple[str, ...], list[str]] = {}
+        for service in sharers:
+            names = tuple(one.name for one in context.election.advertisements_for(pool.name, service))
+            by.setdefault(names, []).append(service.path)
+        if len(by) < 2 or not all(by):
+            continue
+        told = "; ".join(f"{listing(names)} for {listing(paths, 3)}" for names, paths in sorted(by.items()))
+        for service in sharers:
+            yield Finding(
+                "MLB514",
+                service_ref(service),
+                f"{format_address(address)} is shared by services that different advertisements reach ({told}): each elects a node of its own, "
+                "and from MetalLB 0.16.2 on nobody announces it",
+                fix="Let the same advertisements reach all services that share the address, without serviceSelectors; or give each service an "
+                "address of its own.",
+                severity="warning",
+                evidence={
+                    "address": format_address(address),
+                    "advertisements": {", ".join(k): v for k, v in by.items()},
+                },
+                path=_annotation_path(service, LOAD_BALANCER_IPS),
+            )
+
+
 _POOLED = ("services", "ipaddresspools")
 _ELECTED = (*_POOLED, "l2advertisements", "nodes", "pods", "endpointslices")
 RULES = (
@@ -900,7 +937,7 @@ RULES = (
     Rule("MLB511", ("services", "events"), announce_failed, chain_step="interfaces", subjects=("addresses",)),
     Rule("MLB512", _POOLED, outside_pools, chain_step="pool", subjects=("addresses",)),
     Rule("MLB513", _ELECTED, local_single_point),
-    Rule("MLB514", _ELECTED, shared_address_split, chain_step="announcer"),
+    Rule("MLB514", (*_POOLED, "l2advertisements"), shared_address_split, chain_step="announcer"),
     Rule("MLB515", ("services", "endpointslices"), port_not_served, transient=True, chain_step="port"),
     Rule("MLB516", _POOLED, external_ips, chain_step="port", subjects=("all services",)),
     Rule(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import fails
+from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import NOTHING_THERE, fails
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
 # The kinds that the way from a Service to its announcement rests on.
@@ -134,6 +134,11 @@ def conclude(result: Mapping[str, Any], fail_on: str, policy: str) -> dict[str, 
     if kind:
         concluded["failure_kind"] = kind
     return concluded
+
+
+def nothing_to_check(check: Mapping[str, Any]) -> bool:
+    """Whether a check was skipped because what it is about is known not to be there, as against not readable."""
+    return str(check.get("reason") or "").startswith(NOTHING_THERE)
 
 
 def counted(diagnoses: Sequence[Mapping[str, Any]]) -> str:

@@ -12,8 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.conclusion import nothing_to_check
 from ansible_collections.l2ops.metallb.plugins.module_utils._analysis.list_options import listed
-from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import NOTHING_THERE
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations import node_labels
 
 Object = dict[str, Any]
@@ -126,7 +126,7 @@ def report(
     idle = {
         one["id"]
         for one in result.get("checks") or []
-        if (one["result"] == "skipped" or one.get("reason")) and not str(one.get("reason")).startswith(NOTHING_THERE)
+        if (one["result"] == "skipped" or one.get("reason")) and not nothing_to_check(one)
     }
     carried = {key: at for key, at in since.items() if key not in standing and key.partition(" ")[0] in idle}
     standing.update(carried)

@@ -248,6 +248,54 @@ def test_fewer_nodes_rest_on_what_runs_there(unread):
     assert not wider.unknown and not wider.losses
 
 
+def test_a_service_that_the_pool_did_not_admit_before_loses_nothing_by_the_change():
+    other, third = ({"namespaces": [name]} for name in ("team", "third"))
+    before, after = (pool("p", "10.0.0.0/24", serviceAllocation=one) for one in (other, third))
+    assert told(losses(([before], ADV), ([after], ADV), [service("s", "10.0.0.1")])) == []
+
+
+def test_one_selector_of_several_is_enough_and_a_named_namespace_needs_no_labels():
+    either = {"serviceSelectors": [{"matchLabels": {"app": "x"}}, {"matchLabels": {"app": "y"}}]}
+    named = {"namespaces": ["default"], "namespaceSelectors": [{"matchLabels": {"team": "yes"}}]}
+    services = [service("s", "10.0.0.1", labels={"app": "y"})]
+    for allocation in (either, named):
+        before, after = [pool("p", "10.0.0.0/24")], [pool("p", "10.0.0.0/24", serviceAllocation=allocation)]
+        assert told(losses((before, ADV), (after, ADV), services, unread=["namespaces"])) == []
+
+
+def test_sharing_an_address_and_service_selectors():
+    """MetalLB 0.16.2 announces no such Service; which version runs is in the DaemonSet."""
+    before = [pool("p", "10.0.0.0/24")]
+    selecting = [advertisement(serviceSelectors=[{}])]
+    services = [service("s", "10.0.0.1", annotations={"metallb.io/allow-shared-ip": "k"})]
+    found = losses((before, ADV), (before, selecting), services)
+    assert told(found) == [("s", "10.0.0.1", "announcement", "")] and "allow-shared-ip" in found.losses[0].why
+    older = [daemonset("v0.16.1")]
+    assert told(losses((before, ADV), (before, selecting), services, daemonsets=older)) == []
+    unread = losses((before, ADV), (before, selecting), services, unread=["daemonsets"])
+    assert unread.unknown == {"daemonsets": ("default/s",)}
+    same = losses((before, selecting), (before, selecting), services, unread=["daemonsets"])
+    assert not same.unknown, "it is so already"
+
+
+def test_a_node_that_the_label_excludes_today_may_be_the_one_that_announces():
+    """Whether speakers ignore the label is in the DaemonSet: unread, the only living speaker could be on that node."""
+    nodes = [node("a", {"zone": "1", EXCLUDE: ""}), node("b", {"zone": "2"})]
+    narrower = [advertisement(nodeSelectors=[{"matchLabels": {"zone": "2"}}])]
+    before = [pool("p", "10.0.0.0/24")]
+    found = losses((before, ADV), (before, narrower), [service("s", "10.0.0.1")], ["daemonsets", "pods"], nodes=nodes)
+    assert found.unknown == {"daemonsets": ("default/s",), "pods": ("default/s",)}
+
+
+def test_without_nodes_an_advertisement_for_all_nodes_is_enough():
+    before = [pool("p", "10.0.0.0/24")]
+    zone = {"nodeSelectors": [{"matchLabels": {"zone": "2"}}]}
+    both = [advertisement("x", **zone), advertisement("y")]
+    for advertisements, unknown in ((both, False), (both[:1], True)):
+        found = losses((before, ADV), (before, advertisements), [service("s", "10.0.0.1")], unread=["nodes"])
+        assert bool(found.unknown) is unknown and not found.losses
+
+
 @pytest.mark.parametrize(
     "before, after, nothing",
     [

@@ -86,6 +86,65 @@ def test_all_of_it_twice(awx, configure, wanted, data):
     ], output
 
 
+def attach(awx, template, credential):
+    number = awx.named("job_templates")[template]["id"]
+    body = {"id": awx.named("credentials")[credential]["id"]}
+    return awx.send("POST", f"/api/v2/job_templates/{number}/credentials/", body)[0]
+
+
+def by_hand(awx, name, kind):
+    """A credential that somebody made in AWX."""
+    organization = awx.named("organizations")["l2ops"]["id"]
+    body = {
+        "name": name,
+        "organization": organization,
+        "credential_type": awx.named("credential_types")[kind]["id"],
+        "inputs": {},
+    }
+    assert awx.send("POST", "/api/v2/credentials/", body)[0] == 201
+
+
+def test_what_somebody_attached_by_hand_stays(awx, configure, wanted):
+    code, output, _changed = configure(**wanted)
+    assert code == 0, output
+    by_hand(awx, "Probe hosts", "Machine")
+    by_hand(awx, "Office clusters", "Kubernetes kubeconfig")
+    assert attach(awx, "MetalLB verify", "Probe hosts") == 204
+    # In the place of ours: AWX takes one of a type.
+    number = awx.named("job_templates")["MetalLB site"]["id"]
+    ours = {"id": awx.named("credentials")["MetalLB clusters"]["id"], "disassociate": True}
+    assert awx.send("POST", f"/api/v2/job_templates/{number}/credentials/", ours)[0] == 204
+    assert attach(awx, "MetalLB site", "Office clusters") == 204
+    awx.requests.clear()
+    code, output, changed = configure(**wanted)
+    assert (code, changed, awx.violations, awx.requests) == (0, 0, [], []), output
+    assert awx.links("job_templates", "MetalLB verify", "credentials") == ["MetalLB clusters", "Probe hosts"]
+    assert awx.links("job_templates", "MetalLB site", "credentials") == ["Office clusters"]
+    # Who says that the list is whole gets it, and a dry run tells what it would detach.
+    whole = {**wanted, "metallb_awx_credentials_whole": True}
+    code, output, changed = configure("--check", **whole)
+    assert code == 0 and changed == 1 and awx.requests == [], output
+    code, output, _changed = configure(**whole)
+    assert awx.links("job_templates", "MetalLB verify", "credentials") == ["MetalLB clusters"], output
+    assert awx.links("job_templates", "MetalLB site", "credentials") == ["MetalLB clusters"]
+
+
+def test_a_machine_credential_for_the_probes(awx, configure, wanted, tmp_path):
+    key = tmp_path / "id_ed25519"
+    key.write_text(
+        f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----\n", encoding="utf-8"
+    )
+    made = {**wanted, "metallb_awx_machine_key": str(key), "metallb_awx_machine_user": "probe"}
+    code, output, _changed = configure(**made)
+    assert (code, awx.violations) == (0, []) and SECRET not in output, output
+    for name in awx.named("job_templates"):
+        assert sorted(awx.links("job_templates", name, "credentials")) == ["MetalLB clusters", "MetalLB probe hosts"]
+    assert awx.named("credentials")["MetalLB probe hosts"]["inputs"]["username"] == "probe"
+    awx.requests.clear()
+    code, output, changed = configure(**made)
+    assert (code, changed, awx.requests) == (0, 0, []), output
+
+
 def test_every_template_but_the_failover_test_can_be_launched_without_answers(awx, configure, wanted):
     code, output, _changed = configure(**wanted)
     assert (code, awx.violations) == (0, []), output

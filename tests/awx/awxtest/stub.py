@@ -72,7 +72,18 @@ class Awx:
         self.requests: list[tuple[str, str, Any]] = []
         self.violations: list[str] = []
         self.lock = threading.Lock()
-        self.next = 1
+        self.next = 2
+        # AWX brings it along (awx/main/models/credential.py, ManagedCredentialType ssh).
+        fields = [{"id": "username"}, {"id": "password", "secret": True}, {"id": "ssh_key_data", "secret": True}]
+        machine = {
+            "id": 1,
+            "name": "Machine",
+            "kind": "ssh",
+            "inputs": {"fields": fields},
+            "injectors": {},
+            "managed": True,
+        }
+        self.objects["credential_types"][1] = machine
 
     def __enter__(self) -> Awx:
         awx = self
@@ -220,6 +231,10 @@ class Awx:
             one["related"]["survey_spec"] = f"{url}survey_spec/"
         for name in CONTRACT[resource].get("ignored", []):
             one.setdefault(name, False)
+        if resource == "job_templates":
+            linked = self.linked.get((resource, one["id"], "credentials"), [])
+            names = [{"id": number, "name": self.objects["credentials"][number]["name"]} for number in linked]
+            one["summary_fields"] = {"credentials": names}
         if resource == "projects":
             one["scm_revision"] = "0" * 40
             one["summary_fields"] = {"current_update": {"id": 1000 + one["id"]}}

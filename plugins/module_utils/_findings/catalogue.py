@@ -1044,7 +1044,8 @@ CATALOGUE = {
         "answers nobody.",
         "fix": "Write the number of the port, or the name that the containers give it, as the targetPort of the service. In EndpointSlices made "
         "by hand, name the port as the service names it.",
-        "when": "A service has serving endpoints, and none of their EndpointSlices has a port of the service port's name and protocol.",
+        "when": "A service has serving endpoints, and none of their EndpointSlices has a port of the service port's name and protocol, or none is "
+        "of the family (IPv4, IPv6) of an address that the service has.",
         "commands": [
             "kubectl -n NAMESPACE get endpointslices -l kubernetes.io/service-name=SERVICE -o yaml",
             "kubectl -n NAMESPACE get pods -l SELECTOR -o jsonpath='{.items[*].spec.containers[*].ports}'",

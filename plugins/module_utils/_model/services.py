@@ -189,6 +189,7 @@ class EndpointSlice:
     endpoints: tuple[Endpoint, ...]
     changed: float
     ports: tuple[Port, ...] | None = None
+    version: int = 0  # of IP, by addressType; 0 where that is not told
 
     @property
     def serves(self) -> bool:
@@ -221,6 +222,7 @@ class EndpointSlice:
             )
             if "ports" in obj
             else None,
+            version={"IPv4": 4, "IPv6": 6}.get(as_text(obj.get("addressType")), 0),
         )
 
 

@@ -48,16 +48,14 @@ def leave_to_another(service: Service) -> str:
     )
 
 
-def _server_of_class(context: Context, service: Service) -> str:
-    """Evidence that another load balancer serves this service's class, for a sentence; "" where there is none."""
+def _server_of_class(context: Context, lb_class: str) -> str:
+    """Evidence that another load balancer serves this class, for a sentence; "" where there is none."""
     snapshot = context.snapshot
-    lb_class = service.load_balancer_class
     served = [
         one.path
         for one in snapshot.services.values()
         if one.type == "LoadBalancer"
         and one.load_balancer_class == lb_class
-        and one.key != service.key
         # An address of a pool may be one that MetalLB gave before it had another class.
         and (one.odd_ingress or any(snapshot.pool_of([address]) is None for address in one.ingress))
     ]
@@ -96,6 +94,7 @@ def class_not_served(context: Context) -> Iterator[Finding]:
     context.demand_metallb()
     ours = snapshot.speakers.lb_class
     open_question = []
+    servers: dict[str, str] = {}
     for service in sorted(snapshot.services.values(), key=lambda one: one.key):
         lb_class = service.load_balancer_class
         if service.type != "LoadBalancer" or service.terminating or service.ingress or service.odd_ingress:
@@ -109,7 +108,9 @@ def class_not_served(context: Context) -> Iterator[Finding]:
         if is_unknown(lb_class) or (not no_value and not known):
             open_question.append(service.path)
             continue
-        served = "" if no_value or looks_like_ours else _server_of_class(context, service)
+        if lb_class not in servers:
+            servers[lb_class] = "" if no_value or looks_like_ours else _server_of_class(context, lb_class)
+        served = servers[lb_class]
         why, fix = _told(service, ours, no_value)
         if served:
             fix = f"See what the load balancer of its class says: kubectl -n {service.namespace} describe service {service.name}"

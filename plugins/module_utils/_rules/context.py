@@ -151,6 +151,13 @@ class Context:
         failed = self.failed_announcements.get(service.key)
         return failed is not None and not failed.changed_since
 
+    def unserved_families(self, service: Service) -> list[int]:
+        """IP versions of a service's addresses for which none of its serving endpoints has an address, though it has such endpoints."""
+        versions = {one.version for one in self.snapshot.endpoints.get(service.key, ()) if one.serves}
+        if not versions or 0 in versions:
+            return []
+        return sorted({version for version, _number in service.ingress} - versions)
+
     def unserved_ports(self, service: Service) -> list[Port]:
         """Ports of a service that none of its serving endpoints has, though it has such endpoints (pkg/proxy: by name and protocol).
 

@@ -554,6 +554,21 @@ def port_not_served(context: Context) -> Iterator[Finding]:
             # Its EndpointSlices are those of the Service as it was.
             continue
         seen += bool(slices)
+        versions = {one.version for one in slices}
+        lacking = context.unserved_families(service)
+        for address in service.ingress:
+            if address[0] in lacking:
+                yield Finding(
+                    "MLB515",
+                    service_ref(service),
+                    f"no endpoint serves {_families([address[0]])}, so connections to {format_address(address)} are refused or lost: its "
+                    f"EndpointSlices have ready endpoints for {_families(versions)} only",
+                    fix=f"Let its pods have {_families([address[0]])} addresses (the cluster's pod networks, the CNI), or leave "
+                    f"{_families([address[0]])} out of the service's ipFamilies.",
+                    evidence={"address": format_address(address), "family": address[0]},
+                    changed=_endpoints_changed(context, service),
+                    path="spec.ipFamilies",
+                )
         for port in context.unserved_ports(service):
             named = f" ({port.name})" if port.name else ""
             target = port.target or str(port.port)

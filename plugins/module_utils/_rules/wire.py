@@ -396,6 +396,7 @@ def service_refuses(context: Context) -> Iterator[Finding]:
         node = _answering(context, service)
         causes = _port_causes(context, service)
         unserved = {(port.protocol.lower(), port.port) for port in context.unserved_ports(service)}
+        families = context.unserved_families(service)
         for one in found:
             summary = _port_text(one)
             fix = _port_fix(one, service)
@@ -429,7 +430,9 @@ def service_refuses(context: Context) -> Iterator[Finding]:
                     "answering": node,
                     "dead_on_node": sorted(dead_nodes.get(node, ())),
                 },
-                caused_by=("MLB515",) if (one.protocol.lower(), one.port) in unserved else causes,
+                caused_by=("MLB515",)
+                if (one.protocol.lower(), one.port) in unserved or (one.address and one.address[0] in families)
+                else causes,
             )
 
 

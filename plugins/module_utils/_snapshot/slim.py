@@ -117,6 +117,8 @@ def _slim_service(obj: Object) -> Object:
 
 def _slim_slice(obj: Object) -> Object:
     result: Object = {"endpoints": [_picked(one, "nodeName", "conditions") for one in as_list(obj.get("endpoints"))]}
+    if obj.get("addressType"):
+        result["addressType"] = obj["addressType"]
     if "ports" in obj:
         result["ports"] = [_picked(one, "name", "port", "protocol") for one in as_list(obj["ports"])]
     return result

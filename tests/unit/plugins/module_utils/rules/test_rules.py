@@ -1333,6 +1333,20 @@ def some_pods_have_the_port(world):
     world.add_endpoints("default", "my-nginx", ["cp-1"], ports=[{"name": "http", "port": 8080, "protocol": "TCP"}])
 
 
+@bad("MLB515", "default/dual", says="no endpoint serves IPv6, so connections to fd00:7::100")
+def pods_of_one_family_behind_a_dual_service(world):
+    addresses(world, "192.168.7.200-192.168.7.250", "fd00:7::100-fd00:7::120")
+    world.add_service("default/dual", "192.168.7.210", "fd00:7::100")
+    world.get("endpointslices", "dual-abcde")["addressType"] = "IPv4"
+
+
+@good("MLB515")
+def pods_of_both_families(world):
+    pods_of_one_family_behind_a_dual_service(world)
+    port = world.get("endpointslices", "dual-abcde")["ports"]
+    world.add_endpoints("default", "dual", ["cp-1"], ports=port)["addressType"] = "IPv6"
+
+
 @good("MLB515")
 def the_unnamed_port(world):
     named_target(world)

@@ -140,7 +140,7 @@ def test_diagnose(launch, installed):
     done = launch("MetalLB diagnose", {"metallb_diagnose_services": "default/my-nginx\ntraefik/traefik"})
     judge(done)
     found = done.artifacts["metallb_diagnose"]["lab"]
-    assert "these services" in found["verdict"] and found["counts"]["errors"] == 0
+    assert found["verdict"] == "Nothing is wrong with 2 services." and found["counts"]["errors"] == 0
 
 
 def test_diagnose_names_the_cause(launch, installed, kubectl):

@@ -334,9 +334,7 @@ class TestModule:
         group = [name for name in runtime["action_groups"]["all"] if isinstance(name, str)]
         assert (path.stem in group) == connects, "action group all in meta/runtime.yml"
         assert ("l2ops.metallb.attributes.actiongroup_all" in fragments) == connects, "fragment actiongroup_all"
-        # Its action also keeps what is secret out of results; the probe of services has headers with tokens in them.
-        acts = connects or path.stem == "service_probe"
-        assert (path.stem in runtime["plugin_routing"]["modules"]) == acts, "plugin_routing in meta/runtime.yml"
+        assert (path.stem in runtime["plugin_routing"]["modules"]) == connects, "plugin_routing in meta/runtime.yml"
 
 
 def test_runtime_names_modules_that_exist():

@@ -28,7 +28,7 @@ MODULES = {
     "l2_info": {},
     "l2_ready": {"timeout": 1},
     "l2_validate": {},
-    "speaker_away": {"node": "a", "away_seconds": 1},
+    "speaker_away": {"node": "a", "hold": 1},
     "speaker_restart": {},
 }
 
@@ -192,6 +192,13 @@ def test_arguments_that_ansible_refuses_are_not_shown(play, echo):
     ]
     said = play(tasks, "-vvvv")
     assert "no_such_option" in said and not find(said)
+
+
+def test_the_action_that_hides_headers_runs_in_the_background_too(play):
+    """A failover test watches a port so; kubernetes.core's action would refuse it."""
+    target = {"address": "127.0.0.1", "port": 9, "timeout": 0.2}
+    said = play([{"l2ops.metallb.service_probe": {"targets": [target], "retries": 0}, "async": 30, "poll": 1}])
+    assert '"failed": 1' in said and "does not support async" not in said
 
 
 def test_what_is_a_secret_and_what_is_not():

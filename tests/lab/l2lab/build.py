@@ -124,10 +124,12 @@ def _talosctl(version: str, folder: str = "talosctl", into: str = "") -> GoModul
     return GoModule(folder, {"talosctl": "github.com/siderolabs/talos/cmd/talosctl"}, stamps, "3 min", into=into)
 
 
-# Only for the lab of Talos nodes and tests/integration/test_talosctl.py, which the newer ones run, too. That of 1.14 cannot be built: its
-# module asks for versions of two others that the Go module proxy does not serve.
+# Only for the lab of Talos nodes and tests/integration/test_talosctl.py, which the newer ones run, too.
 TALOSCTL = _talosctl(TALOS)
-NEWER_TALOSCTL = (_talosctl("v1.13.0", "talosctl-1.13", "talosctl-1.13"),)
+NEWER_TALOSCTL = (
+    _talosctl("v1.13.0", "talosctl-1.13", "talosctl-1.13"),
+    _talosctl("v1.14.1", "talosctl-1.14", "talosctl-1.14"),
+)
 # MetalLB's other versions, made when the lab is to run them (LAB_METALLB). v0.16.2 asks for frr-k8s v0.0.27, which not every Go module
 # proxy serves; v0.0.26 lacks one type, which only this file of BGP's uses.
 OTHER_METALLB = {

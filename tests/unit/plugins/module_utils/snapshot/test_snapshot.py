@@ -87,6 +87,14 @@ def test_gathered_is_what_was_recorded():
     assert len(kube.asked) <= 25, "few calls, whatever the size of the cluster"
 
 
+def test_webhooks_of_any_name_are_listed():
+    """One of an earlier installation has another name, and breaks every change of a pool all the same."""
+    kube = Served(World())
+    gather(kube, ListRequest)
+    (asked,) = [one for one in kube.asked if one.plural == "validatingwebhookconfigurations"]
+    assert asked.field_selector is None
+
+
 def test_for_the_election_alone_few_kinds_are_asked():
     kube = Served(World())
     snapshot = gather(kube, ListRequest, HOME, election_only=True)

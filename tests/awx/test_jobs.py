@@ -164,7 +164,7 @@ def test_preflight(launch, installed, kubectl, lab):
 
     node = kubectl(
         "get", "nodes", "-o", "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}"
-    ).strip()
+    ).split()[0]
     done = launch("MetalLB preflight", {"metallb_pool_addresses": f"{free}\n{node}\n"})
     judge(done, status=2)
     assert done.artifacts["metallb_preflight"]["lab"]["ok"] is False

@@ -143,7 +143,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ diagnosis.sentences }}"
 
-- name: Know who should answer
+- name: Gather who should answer
   l2ops.metallb.l2_info:
   register: cluster
 

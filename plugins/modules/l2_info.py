@@ -72,7 +72,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Know who announces what
+- name: Gather who announces what
   l2ops.metallb.l2_info:
   register: cluster
 

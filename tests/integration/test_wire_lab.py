@@ -100,7 +100,7 @@ def test_a_failed_verify_begins_with_cause_remedy_and_codes(playbook, live):
             "verify", metallb_verify_services=[{"name": "default/lonely", "port": 80}], metallb_verify_timeout=0
         )
     assert status != 0
-    failure = said(text).partition("Services that do not answer as they should]")[2].partition("msg:")[2]
+    failure = said(text).partition("Fail if services do not answer as they should]")[2].partition("msg:")[2]
     cause, _comma, rest = failure.partition("failure(s)")
     assert "default/lonely: It has no serving endpoint" in cause, failure
     assert "MLB508" in cause and "MLB601" in cause and "kubectl" in cause, failure

@@ -73,7 +73,7 @@ HOME = {
 
 def shown(output):
     """What was printed for people: between the task that shows it and its own result."""
-    return output.partition(": Show it] ")[2].partition("\n")[2].partition("\nok: [")[0]
+    return output.partition(": Show the result] ")[2].partition("\n")[2].partition("\nok: [")[0]
 
 
 def broken():
@@ -102,7 +102,7 @@ def test_diagnose_tells_cause_and_remedy_and_writes_reports(play, tmp_path):
     assert '"' not in told and "{" not in told, "no dump"
     wide = [line for line in told.splitlines() if len(line) > 72 and len(line.split()) > 3]
     assert all(line.startswith(("SERVICE ", "traefik/traefik ")) for line in wide), "the console's width, tables aside"
-    assert "default/my-nginx: It has no serving endpoint" in output.partition("Services that do not answer")[2]
+    assert "default/my-nginx: It has no serving endpoint" in output.partition("Fail if services do not answer")[2]
     assert "changed=0" in output and "Traceback" not in output
     assert json.loads((tmp_path / "diagnosis.json").read_text())["worst"] == "error"
     assert (tmp_path / "diagnosis.md").read_text().startswith("## home")

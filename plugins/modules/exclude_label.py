@@ -29,7 +29,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - O(hold) is not waited for.
+      - O(watch_seconds) is not waited for.
   diff_mode:
     support: full
   idempotent:
@@ -66,7 +66,7 @@ options:
       - Value of the label, with O(state=present). Without it, a label that is there stays as it is, and a new one gets
         the empty value.
     type: str
-  hold:
+  watch_seconds:
     description:
       - Seconds to watch after a removal whether somebody puts the label back. If so it is removed a second time. If it
         comes back again the module gives up on that node and fails, naming who did it and what fixes it for good.
@@ -78,7 +78,7 @@ options:
     type: int
     default: 0
 notes:
-  - "RBAC: C(nodes) with the verbs C(list), C(get), C(patch), and C(watch) for O(hold), in a ClusterRole."
+  - "RBAC: C(nodes) with the verbs C(list), C(get), C(patch), and C(watch) for O(watch_seconds), in a ClusterRole."
 seealso:
   - module: l2ops.metallb.speaker_restart
   - module: l2ops.metallb.l2_info
@@ -92,7 +92,7 @@ EXAMPLES = r"""
 - name: Take it off the control planes, and see for 5 seconds whether Talos puts it back
   l2ops.metallb.exclude_label:
     label_selector: node-role.kubernetes.io/control-plane
-    hold: 5
+    watch_seconds: 5
 
 - name: Keep one node out of layer 2 while it is being worked on
   l2ops.metallb.exclude_label:
@@ -152,7 +152,7 @@ failed_nodes:
     - node: cp-2
       error: "Cannot patch nodes cp-2 at 192.168.7.2:6443: …"
 returned:
-  description: Nodes on which the label came back during O(hold).
+  description: Nodes on which the label came back during O(watch_seconds).
   returned: always
   type: list
   elements: dict
@@ -387,8 +387,8 @@ def check_arguments(module: AnsibleModule) -> None:
     why = wrong_value(params["value"]) if params["value"] is not None else None
     if why:
         module.fail_json(msg=f"value {params['value']!r} is no value of a label: {why}.", failure_kind="execution")
-    if params["hold"] < 0:
-        module.fail_json(msg="hold must be 0 seconds or more.", failure_kind="execution")
+    if params["watch_seconds"] < 0:
+        module.fail_json(msg="watch_seconds must be 0 seconds or more.", failure_kind="execution")
     if params["state"] == "present" and not (params["nodes"] or params["label_selector"] or params["all"]):
         module.fail_json(
             msg="state=present would label every node. Name nodes or label_selector, or say all: true.",
@@ -439,7 +439,7 @@ def main() -> None:
             all={"type": "bool"},
             key={"type": "str", "default": EXCLUDE_LABEL, "no_log": False},
             value={"type": "str"},
-            hold={"type": "int", "default": 0},
+            watch_seconds={"type": "int", "default": 0},
         ),
         mutually_exclusive=[("nodes", "label_selector")],
         supports_check_mode=True,
@@ -458,7 +458,7 @@ def main() -> None:
         task.result["changed"] = bool(changes)
     else:
         task.apply(changes)
-        seconds = module.params["hold"]
+        seconds = module.params["watch_seconds"]
         if seconds and task.state == "absent" and task.result["changed_nodes"]:
             with guarded(module, task.result):
                 task.hold(seconds)

@@ -13,7 +13,7 @@ short_description: Keep a node's speaker away for some seconds, and bring it bac
 version_added: 1.0.0
 description:
   - Makes the other nodes take over what one node announces, as when its speaker dies. Taints the node so that no speaker starts
-    there, deletes its speaker pod, waits for O(hold) seconds, takes the taint off, and waits until the speaker is ready again.
+    there, deletes its speaker pod, waits for O(away_seconds) seconds, takes the taint off, and waits until the speaker is ready again.
   - For measuring a failover, with M(l2ops.metallb.l2_probe) and M(l2ops.metallb.service_probe) watching meanwhile. Playbook
     C(l2ops.metallb.failover_test) does all of it.
   - The taint has effect C(NoSchedule), so other pods of the node stay. New ones go elsewhere for as long as it lasts.
@@ -55,7 +55,7 @@ options:
       - Seconds to wait before anything is done, in which those who watch can see how it was.
     type: float
     default: 0
-  hold:
+  away_seconds:
     description:
       - Seconds from the deletion of the pod to the removal of the taint.
     type: float
@@ -78,7 +78,7 @@ EXAMPLES = r"""
 - name: Let another node take over for ten seconds
   l2ops.metallb.speaker_away:
     node: talos-worker-2
-    hold: 10
+    away_seconds: 10
 """
 
 RETURN = r"""
@@ -280,7 +280,7 @@ class Away:
                 self.fail(f"{pod.name} does not end within {self.module.params['timeout']} s: is node {self.node} up?")
             time.sleep(POLL)
         self.result["gone_at"] = round(time.time(), 3)
-        time.sleep(max(0.0, deleted + self.module.params["hold"] - time.monotonic()))
+        time.sleep(max(0.0, deleted + self.module.params["away_seconds"] - time.monotonic()))
 
     def bring_back(self, pod: SpeakerPod) -> None:
         asked = round(time.time(), 3)
@@ -326,12 +326,12 @@ def main() -> None:
             node={"type": "str", "required": True},
             namespace={"type": "str", "default": "metallb-system"},
             lead={"type": "float", "default": 0},
-            hold={"type": "float", "default": 10},
+            away_seconds={"type": "float", "default": 10},
             timeout={"type": "int", "default": 60},
         ),
         supports_check_mode=True,
     )
-    for option, least in (("lead", 0), ("hold", 0), ("timeout", 1)):
+    for option, least in (("lead", 0), ("away_seconds", 0), ("timeout", 1)):
         if module.params[option] < least:
             module.fail_json(msg=f"{option} must be at least {least} seconds.", failure_kind="execution")
     with guarded(module):

@@ -79,7 +79,7 @@ def monitor(playbook, tmp_path):
             "metallb_monitor_state": str(tmp_path / "state.json"),
             "metallb_monitor_report": str(report),
             "metallb_diagnose_wire": "never",
-            "metallb_monitor_hold": 2,
+            "metallb_monitor_watch_seconds": 2,
         }
         status, text = playbook("monitor", *arguments, **{**given, **variables})
         assert report.exists(), text

@@ -115,7 +115,7 @@ def test_failover_is_measured_and_undone(playbook, kubectl, tmp_path):
     status, text = playbook(
         "failover_test",
         metallb_failover_confirm=True,
-        metallb_failover_hold=5,
+        metallb_failover_away_seconds=5,
         metallb_failover_watch=32,
         metallb_failover_report=str(report),
     )

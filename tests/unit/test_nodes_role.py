@@ -202,7 +202,7 @@ def test_what_lasts_is_written_before_the_role_fails(play, api, tmp_path):
         metallb_nodes_method="auto",
         metallb_omni_cluster="",
         metallb_omni_apply=False,
-        metallb_exclude_label_hold=20,
+        metallb_exclude_label_watch_seconds=20,
         metallb_nodes_patches=str(tmp_path / "."),
     )
     assert status != 0 and "put back by machined" in text and "failed=1" in text, text
@@ -251,6 +251,6 @@ def test_an_owner_is_not_fought(play, api):
     assert status == 0 and len(api.sent("PATCH")) == 1, text
     assert f"Talos owns the label {KEY} on cp-1" in text and "machine.nodeLabels" in text
     api.requests.clear()
-    status, text = play(metallb_nodes_method="api", metallb_omni_apply=False, metallb_exclude_label_hold=20)
+    status, text = play(metallb_nodes_method="api", metallb_omni_apply=False, metallb_exclude_label_watch_seconds=20)
     assert status != 0 and len(api.sent("PATCH")) == 2, text
     assert "put back by machined" in text and "Not tried any further" in text and "$patch: delete" in text

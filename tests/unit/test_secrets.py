@@ -28,7 +28,7 @@ MODULES = {
     "l2_info": {},
     "l2_ready": {"timeout": 1},
     "l2_validate": {},
-    "speaker_away": {"node": "a", "hold": 1},
+    "speaker_away": {"node": "a", "away_seconds": 1},
     "speaker_restart": {},
 }
 

@@ -96,7 +96,7 @@ def test_check_mode_and_diff_speak_of_every_node_that_would_change_and_of_no_oth
         ("", f'{EXCLUDE_LABEL}: "1"\n'),
         (f'{EXCLUDE_LABEL}: "3"\n', f'{EXCLUDE_LABEL}: "1"\n'),
     ]
-    result = call(api, check=True, hold=3600)
+    result = call(api, check=True, watch_seconds=3600)
     assert result["changed_nodes"] == ["a", "c"] and result["returned"] == [], "and nothing is waited for"
     assert not api.sent("PATCH")
 
@@ -121,7 +121,7 @@ def test_present(api):
     assert labels(api) == {"a": "", "b": "maintenance"}
 
 
-@pytest.mark.parametrize("wrong", [{"key": "a b"}, {"value": "a b"}, {"hold": -1}])
+@pytest.mark.parametrize("wrong", [{"key": "a b"}, {"value": "a b"}, {"watch_seconds": -1}])
 def test_wrong_arguments_are_refused_before_any_request(api, wrong):
     result = call(api, **wrong)
     assert result["failed"] and result["failure_kind"] == "execution"
@@ -287,7 +287,7 @@ def owner(api, times):
 def test_hold_gives_up_on_an_owner_after_the_second_try(api):
     add(api, "cp-1", owned=True)
     owner(api, 99)
-    result = call(api, hold=30)
+    result = call(api, watch_seconds=30)
     assert result["failed"]
     (back,) = result["returned"]
     assert (back["node"], back["times"], back["manager"], back["held"]) == ("cp-1", 2, "machined", False)
@@ -299,7 +299,7 @@ def test_hold_gives_up_on_an_owner_after_the_second_try(api):
 def test_hold_mends_what_comes_back_only_once(api):
     add(api, "cp-1")
     owner(api, 1)
-    result = call(api, hold=1)
+    result = call(api, watch_seconds=1)
     assert not result["failed"]
     (back,) = result["returned"]
     assert (back["times"], back["held"]) == (1, True)
@@ -311,7 +311,7 @@ def test_hold_calls_nothing_lasting_that_talos_owns(api):
     """Seen on Talos v1.12.0: it missed the second removal, and the label stayed away until its next event, 47 minutes later."""
     add(api, "cp-1", owned=True)
     owner(api, 1)
-    result = call(api, hold=1)
+    result = call(api, watch_seconds=1)
     assert result["failed"] and result["changed"]
     (back,) = result["returned"]
     assert (back["times"], back["held"], back["owned_by_talos"]) == (1, True, True)
@@ -339,7 +339,7 @@ def test_hold_tells_nodes_apart(api):
             )
 
     api.reaction = reaction
-    result = call(api, hold=2)
+    result = call(api, watch_seconds=2)
     assert {one["node"]: (one["times"], one["held"]) for one in result["returned"]} == {
         "always": (2, False),
         "once": (1, True),
@@ -353,7 +353,7 @@ def test_hold_tells_nodes_apart(api):
 def test_who_is_not_talos_is_named_and_to_be_found(api):
     add(api, "w-1")
     owner(api, 99)
-    result = call(api, hold=30)
+    result = call(api, watch_seconds=30)
     assert result["failed"] and "Find out what machined is" in result["msg"] and "$patch" not in result["msg"]
     assert "speaker.ignoreExcludeLB" in result["msg"]
 
@@ -362,13 +362,13 @@ def test_hold_over_a_history_that_the_server_forgot(api):
     add(api, "cp-1")
     owner(api, 99)
     api.fault("WATCH", "/api/v1/nodes", 410, "too old resource version")
-    result = call(api, hold=30)
+    result = call(api, watch_seconds=30)
     assert result["failed"] and result["returned"][0]["times"] == 2
 
 
 def test_hold_waits_for_nothing_when_nothing_was_removed(api):
     add(api, "cp-1", value=None)
-    result = call(api, hold=3600)
+    result = call(api, watch_seconds=3600)
     assert not result["changed"] and result["returned"] == []
 
 

@@ -59,7 +59,7 @@ def tainted(api):
 
 
 def call(api, **arguments):
-    return run(speaker_away, host=api.url, api_key="token", **dict({"node": "w-1", "hold": 0.05}, **arguments))
+    return run(speaker_away, host=api.url, api_key="token", **dict({"node": "w-1", "away_seconds": 0.05}, **arguments))
 
 
 def test_it_goes_and_comes_back_and_the_taints_of_others_stay(api):
@@ -127,7 +127,7 @@ def test_a_token_that_expires_after_the_deletion_leaves_a_message_that_helps(api
     monkeypatch.setattr(speaker_away, "REFUSED", 0.2)
     expire_after(api, "DELETED", "pods")
     began = time.monotonic()
-    result = call(api, hold=0.05)
+    result = call(api, away_seconds=0.05)
     assert time.monotonic() - began < 15
     assert result["failed"] and result["failure_kind"] == "execution" and result["changed"]
     assert result["api_error"]["status"] == 401 and result["pod"] == "speaker-0" and result["deleted_at"]
@@ -183,7 +183,7 @@ def test_a_taint_that_was_left_is_no_reason_to_fail_and_goes(api):
 
 
 def test_killed_in_the_middle_it_takes_the_taint_off_all_the_same(api):
-    arguments = {"host": api.url, "api_key": "token", "node": "w-1", "hold": 60}
+    arguments = {"host": api.url, "api_key": "token", "node": "w-1", "away_seconds": 60}
     program = (
         "import json, sys\n"
         "from ansible_collections.l2ops.metallb.plugins.modules import speaker_away\n"

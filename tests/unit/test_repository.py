@@ -503,3 +503,15 @@ def test_one_concept_has_one_word(word):
         for match in pattern.finditer(text)
     ]
     assert not found, f"say {BANNED[word]!r} instead:\n" + "\n".join(found)
+
+
+def test_no_line_is_longer_than_ansible_test_takes():
+    """Its limit is 160 columns; it takes minutes to say so."""
+    found = [
+        f"{name}:{number}: {len(line)}"
+        for name, text in TEXTS.items()
+        if name.endswith(".py") and name.startswith(("plugins/", "extensions/", "tests/integration/", "tests/unit/"))
+        for number, line in enumerate(text.splitlines(), 1)
+        if len(line) > 160
+    ]
+    assert not found, found

@@ -695,7 +695,10 @@ def external_ips(context: Context) -> Iterator[Finding]:
             )
 
 
-_OWN_ADDRESS = f"MetalLB gives a service one address of each family: for more, make more services with the same selector (annotation {PREFIX}{LOAD_BALANCER_IPS})."
+_OWN_ADDRESS = (
+    "MetalLB gives a service one address of each family: for more, make more services with the same selector (annotation "
+    f"{PREFIX}{LOAD_BALANCER_IPS})."
+)
 
 SHARED_WITH_SELECTORS = (
     "it carries allow-shared-ip, and MetalLB from 0.16.2 on announces such a service for nobody by advertisements with "

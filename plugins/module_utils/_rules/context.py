@@ -177,9 +177,10 @@ CheckFunction = Callable[[Context], Iterable[Finding]]
 class Rule:
     """A check and what is known about it.
 
-    requires are the kinds that it cannot do without. subjects are what it must have seen at least one of to pass (None: the same
-    kinds): "a|b" is one of the two, and of a kind only what is MetalLB's counts (SUBJECTS). A transient finding may last for a
-    moment only, after a change of a node, pod or endpoint. chain_step is the link of a service's chain (diagnosis.STEPS) that a finding about that very service breaks.
+    requires are the kinds that it cannot do without. subjects are what it must have seen at least one of to pass
+    (None: the same kinds): "a|b" is one of the two, and of a kind only what is MetalLB's counts (SUBJECTS). A
+    transient finding may last for a moment only, after a change of a node, pod or endpoint. chain_step is the link of
+    a service's chain (diagnosis.STEPS) that a finding about that very service breaks.
     """
 
     code: str

@@ -133,6 +133,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._kube.client import 
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.module import argument_spec, connect, guarded
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.requests import ListRequest, resource_path
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import AWAY_TAINT
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers import (
     SpeakerPod,
     is_speaker,
@@ -142,7 +143,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._operations.speakers
     why_no_pod,
 )
 
-TAINT = {"key": "l2ops.metallb/speaker-away", "value": "true", "effect": "NoSchedule"}
+TAINT = {"key": AWAY_TAINT, "value": "true", "effect": "NoSchedule"}
 POLL = 0.2
 CONFLICTS = 20
 # How long the second process goes on trying when the API server does not answer, and when it refuses: an expired token does

@@ -313,6 +313,16 @@ def value_of_the_release_that_is_not_in_force(live):
         )
 
 
+@case("MLB205")
+def taint_that_a_failover_test_left(live):
+    node = live.nodes[-1]
+    try:
+        kubectl("taint", "node", node, "l2ops.metallb/speaker-away=true:NoSchedule")
+        yield Expected({"MLB205": node}, says=f"kubectl taint node {node} l2ops.metallb/speaker-away-")
+    finally:
+        kubectl("taint", "node", node, "l2ops.metallb/speaker-away-")
+
+
 @bare("MLB201")
 def exclude_label_on_one_node(live):
     with live.labelled([live.nodes[-1]], f"{EXCLUDE}=false"):

@@ -406,6 +406,25 @@ CATALOGUE = {
         "until": None,
         "retired": False,
     },
+    "MLB205": {
+        "slug": "speaker-kept-away",
+        "severity": "warning",
+        "title": "A taint of a failover test keeps the speaker off a node",
+        "meaning": "Module speaker_away (playbook failover_test) taints a node for some seconds, so that its speaker goes, and takes the taint off "
+        "even when it is killed. A taint that stands longer was left by a run whose host was lost, or which lost its right to write nodes: no "
+        "speaker starts there any more.",
+        "fix": "Run kubectl taint node NODE l2ops.metallb/speaker-away- where no failover test is running.",
+        "when": "A node carries the taint l2ops.metallb/speaker-away. While a failover test runs that is right, for its seconds.",
+        "commands": [
+            "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints[*].key",
+            "kubectl taint node NODE l2ops.metallb/speaker-away-",
+        ],
+        "needs": "A",
+        "category": "nodes",
+        "since": "0.14.9",
+        "until": None,
+        "retired": False,
+    },
     "MLB301": {
         "slug": "pool-holds-node-address",
         "severity": "error",

@@ -11,6 +11,8 @@ IGNORE_ANNOTATION = "l2ops.metallb/ignore"
 # k8s.io/api/core/v1 LabelNodeExcludeBalancers
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 OWNED_LABELS_ANNOTATION = "talos.dev/owned-labels"
+# Keeps a node's speaker away while a failover is measured (module speaker_away).
+AWAY_TAINT = "l2ops.metallb/speaker-away"
 # What the tools that own objects write on them.
 TRACKING_ID = "argocd.argoproj.io/tracking-id"
 FLUX_HELM = "helm.toolkit.fluxcd.io/"

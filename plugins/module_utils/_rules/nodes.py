@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._findings.finding import Finding
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.addresses import format_address
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import EXCLUDE_LABEL
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants import AWAY_TAINT, EXCLUDE_LABEL
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import listing
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._rules.context import (
@@ -144,6 +144,17 @@ def announcer_not_ready(context: Context) -> Iterator[Finding]:
         )
 
 
+def speaker_kept_away(context: Context) -> Iterator[Finding]:
+    for name, node in sorted(context.snapshot.nodes.items()):
+        if any(taint.key == AWAY_TAINT for taint in node.taints):
+            yield Finding(
+                "MLB205",
+                Ref("Node", "", name),
+                f"it carries the taint {AWAY_TAINT} of a failover test, so no speaker starts there",
+                fix=f"If no failover test is running: kubectl taint node {name} {AWAY_TAINT}-",
+            )
+
+
 RULES = (
     Rule("MLB201", ("nodes", "l2advertisements", "ipaddresspools"), exclude_label),
     Rule("MLB202", ("nodes",), owned_by_talos),
@@ -155,4 +166,5 @@ RULES = (
         transient=True,
         chain_step="announcer",
     ),
+    Rule("MLB205", ("nodes",), speaker_kept_away),
 )

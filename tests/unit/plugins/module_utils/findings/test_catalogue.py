@@ -41,6 +41,7 @@ MLB201 exclude-label
 MLB202 exclude-label-owned-by-talos
 MLB203 network-unavailable
 MLB204 announcer-not-ready
+MLB205 speaker-kept-away
 MLB301 pool-holds-node-address
 MLB302 pool-holds-reserved-address
 MLB303 pools-overlap

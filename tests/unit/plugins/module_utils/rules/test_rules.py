@@ -617,6 +617,16 @@ def another_node_is_cut_off(world):
         world.get("endpointslices", f"{name}-abcde")["endpoints"][0]["nodeName"] = "cp-1"
 
 
+@bad("MLB205", "worker-1", says="no speaker starts there")
+def taint_that_a_failover_test_left(world):
+    world.get("nodes", "worker-1")["spec"]["taints"] = [{"key": "l2ops.metallb/speaker-away", "effect": "NoSchedule"}]
+
+
+@good("MLB205")
+def taint_of_somebody_else(world):
+    world.get("nodes", "worker-1")["spec"]["taints"] = [{"key": "example.org/away", "effect": "NoSchedule"}]
+
+
 # -- MLB3xx -----------------------------------------------------------------------------------------------------------
 
 

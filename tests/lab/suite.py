@@ -94,7 +94,7 @@ def main() -> int:
     suite = Suite()
     python3 = sys.executable
     # Formatting and unit tests first: they fail in seconds, the lab takes minutes. The others run while it is built.
-    first, beside = ("lint", "unit"), ("docs", "changelog", "importer", "install-smoke", "sanity")
+    first, beside = ("lint", "unit", "playbooks"), ("docs", "changelog", "importer", "install-smoke", "sanity")
     try:
         settings = Settings()
         engine = host.engine(settings)

@@ -21,7 +21,8 @@ from l2tools.ui import ToolError, stop_all
 
 CHECKS = {
     "lint": "ruff, mypy --strict, ansible-lint with profile production",
-    "unit": "pytest tests/unit",
+    "unit": "pytest tests/unit, without those that run ansible-playbook",
+    "playbooks": "the tests in tests/unit that run ansible-playbook, against a small API server on loopback",
     "sanity": "ansible-test sanity on the oldest and the newest ansible-core",
     "importer": "build the artifact, and import it as a hub does",
     "docs": "antsibull-docs, and ansible-doc of everything",
@@ -96,7 +97,8 @@ def main() -> int:
 
     runs: dict[str, Callable[[], object]] = {
         "lint": lambda: quick.lint(report, arguments.fresh),
-        "unit": lambda: quick.unit(report),
+        "unit": lambda: quick.unit(report, which="not playbook"),
+        "playbooks": lambda: quick.unit(report, title="playbooks", which="playbook"),
         "sanity": lambda: _sanity(report, _ends(report), tests),
         "importer": lambda: artifact.importer(report, build()),
         "docs": lambda: artifact.docs(report),

@@ -44,11 +44,16 @@ def pytest_report_header() -> str:
 
 
 # The slowest files: each test runs ansible-playbook, or looks at thousands of clusters.
-FIRST = ("test_secrets", "test_install_role", "test_nodes_role", "test_reporting_playbooks", "test_odd_objects")
+PLAYBOOKS = ("test_secrets", "test_install_role", "test_nodes_role", "test_reporting_playbooks")
+FIRST = (*PLAYBOOKS, "test_odd_objects")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones begin first: several workers then end together."""
+    for item in items:
+        if item.path.stem in PLAYBOOKS:
+            item.add_marker("playbook")
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 

@@ -75,8 +75,8 @@ def lint(report: Report, fresh: bool = False) -> None:
     together(report, checks)
 
 
-def unit(report: Report, name: str = "main", title: str = "unit") -> None:
-    """Plain pytest. Tests of waiting sleep, so more of them run side by side than there are processors.
+def unit(report: Report, name: str = "main", title: str = "unit", which: str = "") -> None:
+    """Plain pytest; which is an expression of markers, such as "not playbook". Tests of waiting sleep, so more of them run side by side than there are processors.
 
     Workers get few tests at a time: the slow ones, which come first, are spread over all of them.
     """
@@ -100,6 +100,7 @@ def unit(report: Report, name: str = "main", title: str = "unit") -> None:
         "--color=no",
     ]
     # Of its own per environment: bytecode and results of several versions do not get into each other's way.
+    command += ["-m", which] if which else []
     command += ["-o", f"cache_dir={STATE / 'pytest' / name}", tests]
     env["PYTHONPYCACHEPREFIX"] = str(STATE / "pycache" / name)
     program(report, title, command, env=env, cwd=ROOT)

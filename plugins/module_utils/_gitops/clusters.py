@@ -43,6 +43,9 @@ UNLISTED = "not listed in kustomization.yaml"
 MAIN = "the repository"
 
 
+_ADVERTISEMENTS = frozenset(["L2Advertisement", "BGPAdvertisement"])
+
+
 @dataclass
 class Cluster:
     """What one cluster gets. name is "" where the repository describes only one."""
@@ -262,6 +265,8 @@ class Resolver:
             keys = {item.ref for item in here}
             here += [item for item in self.expand(rest) if item.ref not in keys]
         concerned = {name: items for name, items in found.items() if any(map(matters, items))}
+        if not self.given:
+            concerned = _layered(concerned)
         result = [Cluster(name or LEFTOVER, items) for name, items in sorted(concerned.items())]
         if len(result) == 1:
             result[0].name = ""
@@ -328,6 +333,34 @@ class Resolver:
                 if 0 <= place < len(one) - 1 and place < len(two) - 1:
                     found |= {"/".join(one[: place + 1]), "/".join(two[: place + 1])}
         return found
+
+
+def _layered(found: dict[str, list[Item]]) -> dict[str, list[Item]]:
+    """Folders of environments beside folders of clusters: one has the advertisement, the other the pool that it names.
+
+    Which cluster is in which environment is not in the files, so each advertisement is looked at with each pool that it names. A folder
+    that has both kinds is a cluster of its own, and so is what an Application sends to a named destination.
+    """
+    pools: dict[str, list[Item]] = {}
+    advertisements: dict[str, list[Item]] = {}
+    for name, items in found.items():
+        kinds = {item.ref.kind for item in items}
+        if not name or any(item.target for item in items):
+            continue
+        if "IPAddressPool" in kinds and not kinds & _ADVERTISEMENTS:
+            pools[name] = items
+        elif "IPAddressPool" not in kinds and kinds & _ADVERTISEMENTS:
+            advertisements[name] = items
+    result = dict(found)
+    for name, items in advertisements.items():
+        wanted = {one for item in items for one in as_list(as_dict(item.obj.get("spec")).get("ipAddressPools"))}
+        for other, more in pools.items():
+            there = {item.ref.name for item in more if item.ref.kind == "IPAddressPool"}
+            if not wanted or wanted & there:
+                result.pop(name, None)
+                result.pop(other, None)
+                result[f"{other} with {name}"] = [*more, *items]
+    return result
 
 
 def _label(path: str, items: list[Item]) -> str:

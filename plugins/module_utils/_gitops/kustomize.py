@@ -35,6 +35,8 @@ NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _CLUSTER_WIDE = frozenset(["CustomResourceDefinition", "Namespace"])
 _DEPTH = 30
 _CLAUSE = re.compile(r"\s*([^=!\s]+)\s*(==|!=|=|)\s*(.*)", re.S)
+# Written as a variable, which no rule takes for a value.
+UNRESOLVED = "${replacement}"
 # Helm charts that Kustomize inflates, as a kind of their own.
 CHART = "HelmChartInflation"
 
@@ -380,7 +382,8 @@ def _replaced(items: list[Item], replacement: Object) -> list[Item]:
         index = options.get("index", 0)
         value = parts[index] if isinstance(index, int) and 0 <= index < len(parts) else value
     if value is None:
-        return items
+        # It comes from what is not in the repository, such as an .env file: whatever the target holds now is not what is applied.
+        value = UNRESOLVED
     found = []
     for item in items:
         obj = item.obj

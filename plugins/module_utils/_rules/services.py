@@ -141,7 +141,8 @@ def impossible_wish(context: Context, service: Service) -> tuple[str, str, str] 
                 pool_field,
             )
         lacking = _lacking(service, {span.version for span in pool.spans})
-        if lacking:
+        # A range that is not known may be of that family.
+        if lacking and not pool.unknown_ranges:
             return (
                 f"it asks for the pool {wanted_pool}, which has no {lacking} addresses",
                 "Add some to the pool.",
@@ -162,7 +163,7 @@ def impossible_wish(context: Context, service: Service) -> tuple[str, str, str] 
     lacking = ""
     for pool in open_pools:
         lacking = _lacking(service, {span.version for span in pool.spans})
-        if not lacking:
+        if not lacking or pool.unknown_ranges:
             return None
     return f"no pool that may give it an address has {lacking} ones", "Add such addresses to one pool.", ""
 

@@ -340,6 +340,91 @@ def test_mutations_end_in_no_traceback(tmp_path):
     assert slowest < 2
 
 
+POOL_AND_ADVERTISEMENT = """\
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: pool, namespace: metallb-system}
+spec: {addresses: [AUTOMATIC_REPLACE]}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: all, namespace: metallb-system}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec: {type: LoadBalancer, ports: [{port: 80}]}
+"""
+
+
+def replacing(generator):
+    return f"""\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [pool.yaml]
+configMapGenerator:
+  - name: ip-pool
+    {generator}
+replacements:
+  - source: {{kind: ConfigMap, name: ip-pool, fieldPath: data.pool}}
+    targets:
+      - select: {{kind: IPAddressPool, name: pool}}
+        fieldPaths: [spec.addresses.0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("generator", "codes"),
+    [
+        # The file is on the machine of who applies it, not in the repository: nothing is known, so nothing is wrong.
+        ("envs: [env/ip-pool.env]", {"MLB404"}),
+        ("literals: [pool=192.168.7.200-192.168.7.250]", {"MLB404"}),
+        ("literals: [pool=nonsense]", {"MLB309", "MLB404"}),
+    ],
+)
+def test_a_replacement_whose_source_is_not_in_the_repository_leaves_the_value_unknown(tmp_path, generator, codes):
+    (tmp_path / "pool.yaml").write_text(POOL_AND_ADVERTISEMENT, encoding="utf-8")
+    (tmp_path / "kustomization.yaml").write_text(replacing(generator), encoding="utf-8")
+    assert {one["code"] for one in validate(tmp_path, fail_on="never")["findings"]} == codes
+
+
+def part(folder, kind, spec, name="lan"):
+    folder.mkdir(parents=True)
+    text = json.dumps(
+        {
+            "apiVersion": "metallb.io/v1beta1",
+            "kind": kind,
+            "metadata": {"name": name, "namespace": "metallb-system"},
+            "spec": spec,
+        }
+    )
+    (folder / "objects.yaml").write_text(text, encoding="utf-8")
+
+
+def test_environments_and_clusters_are_layers_where_one_has_what_the_other_names(tmp_path):
+    """Which cluster is in which environment is in no file; both together are what a cluster gets."""
+    for one in ("development", "production"):
+        part(tmp_path / "environments" / one, "L2Advertisement", {"ipAddressPools": ["lan"], "interfaces": ["eth0"]})
+    part(tmp_path / "clusters" / "home", "IPAddressPool", {"addresses": ["192.168.7.200-192.168.7.250"]})
+    result = validate(tmp_path)
+    assert not result["failed"] and result["findings"] == [], result["findings"]
+
+
+def test_a_cluster_that_lacks_the_pool_of_its_advertisement_is_wrong_all_the_same(tmp_path):
+    for one, pool in (("a", "lan"), ("b", "wan")):
+        part(
+            tmp_path / "clusters" / one / "pool", "IPAddressPool", {"addresses": ["192.168.7.200-192.168.7.250"]}, pool
+        )
+        part(
+            tmp_path / "clusters" / one / "adv", "L2Advertisement", {"ipAddressPools": ["lan"], "interfaces": ["eth0"]}
+        )
+    codes = [
+        (one["code"], one["file"].rpartition("clusters/")[2].partition("/")[0])
+        for one in validate(tmp_path)["findings"]
+    ]
+    assert sorted(codes) == [("MLB401", "b"), ("MLB402", "b")]
+
+
 VALUES = (b"null", b"[]", b"{}", b"7", b"true", b"&a [*a]", b"!x y", b"${A:-b}", b"ENC[x]", b"'")
 
 

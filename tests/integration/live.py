@@ -123,7 +123,8 @@ class Live:
             found[:] = [one for one in findings if one["severity"] != "info" and not demo(one)]
             return not found
 
-        for seconds in (2, patience):
+        # A speaker that starts before the others writes its status again after the first removal.
+        for seconds in (2, patience, patience):
             if wait(rest, seconds):
                 return
             for one in found:
@@ -133,7 +134,7 @@ class Live:
                     )
         pods = kubectl("-n", HOME, "get", "pods", "-o", "wide", check=False)
         events = kubectl("-n", HOME, "get", "events", "--sort-by=.lastTimestamp", check=False).splitlines()[-15:]
-        raise AssertionError("\n".join([f"not healthy after {patience:.0f} s:", told(found), pods, *events]))
+        raise AssertionError("\n".join([f"not healthy after twice {patience:.0f} s:", told(found), pods, *events]))
 
     # -- the wire -----------------------------------------------------------------------------------------------------
 

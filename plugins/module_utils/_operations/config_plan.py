@@ -67,7 +67,7 @@ class OwnedChange:
     @property
     def differences(self) -> list[str]:
         """As "spec.addresses is [...], asked is [...]"."""
-        before, after = self.change.before or {}, self.change.after or {}
+        before, after = shown(self.change.before), shown(self.change.after)
         found = []
         for part in ("spec", "metadata"):
             have, want = before.get(part) or {}, after.get(part) or {}
@@ -82,20 +82,12 @@ class OwnedChange:
         return f"{self.change.kind} {self.change.name} is managed by {self.managed_by} and differs: {told}"
 
     def as_result(self) -> Object:
-        metadata = (self.change.after or {}).get("metadata") or {}
-        kept = {name: metadata[name] for name in ("name", "namespace", "labels", "annotations") if metadata.get(name)}
-        kept.get("annotations", {}).pop(_LAST_APPLIED, None)
         return {
             "kind": self.change.kind,
             "name": self.change.name,
             "managed_by": self.managed_by,
             "differences": self.differences,
-            "object": {
-                "apiVersion": (self.change.after or {}).get("apiVersion"),
-                "kind": self.change.kind,
-                "metadata": copy.deepcopy(kept),
-                "spec": copy.deepcopy((self.change.after or {}).get("spec") or {}),
-            },
+            "object": shown(self.change.after),
         }
 
 

@@ -569,6 +569,15 @@ def test_what_an_owner_has_otherwise_is_named_for_its_source(api, marks):
     assert spec(api, "ipaddresspools", "main-pool")["addresses"] == ["192.168.7.210-192.168.7.220"]
 
 
+def test_kubectls_copy_of_an_owned_object_is_no_difference(api):
+    """It is not ours, and the object for the owner's source has none either."""
+    last = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    owned(api, {"annotations": {**ARGOCD["annotations"], **last}}, addresses=["192.168.7.210-192.168.7.220"])
+    result = call(api, pools=[POOL])
+    assert "metadata" not in result["msg"] and len(result["owned_changes"][0]["differences"]) == 1
+    assert result["owned_changes"][0]["object"]["metadata"]["annotations"] == ARGOCD["annotations"]
+
+
 def test_what_an_owner_brought_is_never_pruned_though_it_bears_our_label(api):
     owned(api, {**ARGOCD, "labels": {"app.kubernetes.io/managed-by": "l2ops.metallb"}})
     result = call(api, pools=[], advertisements=[], prune=True)

@@ -7,17 +7,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from ansible_collections.l2ops.metallb.tests.unit.run_playbook import LOCALHOST, available, run_playbook
 from ansible_collections.l2ops.metallb.tests.unit.served import served
 from ansible_collections.l2ops.metallb.tests.unit.world import World
 
-PROGRAM = Path(sys.executable).with_name("ansible-playbook")
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="no ansible-playbook beside this Python")
+pytestmark = available
 PLAY = [{"hosts": "localhost", "gather_facts": False, "roles": ["l2ops.metallb.install"]}]
 
 
@@ -46,36 +43,20 @@ def owned_world(tool):
 
 @pytest.fixture
 def play(tmp_path, root):
-    tree = root / ".lab" / "collections"
-    if not (tree / "ansible_collections" / "kubernetes" / "core").exists():
-        pytest.skip("no kubernetes.core here: python3 tests/tools/collection_tree.py")
     (tmp_path / "play.json").write_text(json.dumps(PLAY), encoding="utf-8")
 
     def run(given, **variables):
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG"))}
-        env = {
-            **kept,
-            "ANSIBLE_COLLECTIONS_PATH": str(tree),
-            "ANSIBLE_HOME": str(tmp_path / "ansible"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "COLUMNS": "200",
-            "K8S_AUTH_HOST": given["host"],
-            "K8S_AUTH_API_KEY": "token",
-        }
         wanted = {"ansible_python_interpreter": sys.executable, "metallb_helm_binary": "/nonexistent/helm", **variables}
-        command = [
-            str(PROGRAM),
-            str(tmp_path / "play.json"),
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
+        done = run_playbook(
+            root,
+            tmp_path,
+            "play.json",
+            *LOCALHOST,
             "-e",
             json.dumps(wanted),
-        ]
-        done = subprocess.run(command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=240, check=False)
+            K8S_AUTH_HOST=given["host"],
+            K8S_AUTH_API_KEY="token",
+        )
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     return run

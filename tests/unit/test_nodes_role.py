@@ -7,10 +7,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from ansible_collections.l2ops.metallb.tests.unit.fake_api import FakeApi
@@ -21,9 +18,9 @@ from ansible_collections.l2ops.metallb.tests.unit.plugins.modules.test_omni_excl
     SET,
     Omni,
 )
+from ansible_collections.l2ops.metallb.tests.unit.run_playbook import LOCALHOST, available, run_playbook
 
-PROGRAM = Path(sys.executable).with_name("ansible-playbook")
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="no ansible-playbook beside this Python")
+pytestmark = available
 PLAY = [{"hosts": "localhost", "gather_facts": False, "roles": ["l2ops.metallb.nodes"]}]
 
 
@@ -41,27 +38,10 @@ def omni(tmp_path, monkeypatch):
 @pytest.fixture
 def play(api, omni, tmp_path, root):
     """play("--check", variable=value) -> exit status, and all that it said in one line."""
-    tree = root / ".lab" / "collections"
-    if not (tree / "ansible_collections" / "kubernetes" / "core").exists():
-        pytest.skip("no kubernetes.core here: python3 tests/tools/collection_tree.py")
     (tmp_path / "play.json").write_text(json.dumps(PLAY), encoding="utf-8")
 
     def run(*arguments, **variables):
         omni.log.write_text("", encoding="utf-8")
-        kept = {
-            key: text for key, text in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG"))
-        }
-        env = {
-            **kept,
-            "ANSIBLE_COLLECTIONS_PATH": str(tree),
-            "ANSIBLE_HOME": str(tmp_path / "ansible"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "COLUMNS": "200",
-            "K8S_AUTH_HOST": api.url,
-            "K8S_AUTH_API_KEY": "token",
-        }
         wanted = {
             "metallb_nodes_method": "omni",
             "metallb_omni_cluster": "home",
@@ -71,18 +51,16 @@ def play(api, omni, tmp_path, root):
             "ansible_python_interpreter": sys.executable,
             **variables,
         }
-        command = [
-            str(PROGRAM),
-            str(tmp_path / "play.json"),
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
+        done = run_playbook(
+            root,
+            tmp_path,
+            "play.json",
+            *LOCALHOST,
             "-e",
             json.dumps(wanted),
-        ]
-        done = subprocess.run(
-            [*command, *arguments], cwd=tmp_path, env=env, text=True, capture_output=True, timeout=240, check=False
+            *arguments,
+            K8S_AUTH_HOST=api.url,
+            K8S_AUTH_API_KEY="token",
         )
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 

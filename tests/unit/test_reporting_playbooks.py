@@ -7,58 +7,30 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.file import save
+from ansible_collections.l2ops.metallb.tests.unit.run_playbook import available, run_playbook
 from ansible_collections.l2ops.metallb.tests.unit.served import served
 from ansible_collections.l2ops.metallb.tests.unit.world import World
 
-PROGRAM = Path(sys.executable).with_name("ansible-playbook")
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="no ansible-playbook beside this Python")
+pytestmark = available
 
 
 @pytest.fixture
 def play(tmp_path, root):
     """play("diagnose", inventory=…, variable=value) in a folder of its own: exit status and all that it said."""
-    tree = root / ".lab" / "collections"
-    if not (tree / "ansible_collections" / "kubernetes" / "core").exists():
-        pytest.skip("no kubernetes.core here: python3 tests/tools/collection_tree.py")
 
     def run(name, inventory=None, width="120", environment=None, **variables):
-        kept = {
-            key: text for key, text in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG"))
-        }
-        env = {
-            **kept,
-            "ANSIBLE_COLLECTIONS_PATH": str(tree),
-            "ANSIBLE_HOME": str(tmp_path / "ansible"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_HOST_KEY_CHECKING": "false",
-            "COLUMNS": width,
-            **(environment or {}),
-        }
-        command = [str(PROGRAM), f"l2ops.metallb.{name}", "-e", json.dumps(variables)]
+        arguments = [f"l2ops.metallb.{name}", "-e", json.dumps(variables)]
         if inventory is not None:
             path = tmp_path / "inventory.json"
             path.write_text(json.dumps(inventory))
-            command += ["-i", str(path)]
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=env,
-            text=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=240,
-            check=False,
-        )
+            arguments += ["-i", str(path)]
+        environment = {"ANSIBLE_HOST_KEY_CHECKING": "false", "COLUMNS": width, **(environment or {})}
+        done = run_playbook(root, tmp_path, *arguments, **environment)
         return done.returncode, done.stdout + done.stderr
 
     return run

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._kube.secrets import secrets_in
+from ansible_collections.l2ops.metallb.tests.unit.run_playbook import LOCALHOST, PROGRAM, run_playbook
 
-PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 MARK = "pl4nted"
 # Modules that reach a cluster, with what else they need.
 MODULES = {
@@ -106,9 +103,6 @@ def find(text):
 def play(tmp_path, root):
     if not PROGRAM.exists():
         pytest.skip("no ansible-playbook beside this Python")
-    tree = root / ".lab" / "collections"
-    if not (tree / "ansible_collections" / "kubernetes" / "core").exists():
-        pytest.skip("no kubernetes.core here: python3 tests/tools/collection_tree.py")
 
     def run(tasks, *arguments):
         for number, task in enumerate(tasks):
@@ -118,22 +112,17 @@ def play(tmp_path, root):
         playbook.write_text(
             json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [*tasks, *shown]}]), encoding="utf-8"
         )
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG"))}
-        env = {
-            **kept,
-            "ANSIBLE_COLLECTIONS_PATH": str(tree),
-            "ANSIBLE_HOME": str(tmp_path / "ansible"),
-            "ANSIBLE_LOG_PATH": str(tmp_path / "ansible.log"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "L2OPS_METALLB_TIMEOUT": "5",
-        }
-        command = [
-            str(PROGRAM), str(playbook), "-i", "localhost,", "-c", "local",
-            "-e", f"ansible_python_interpreter={sys.executable}", *arguments,
-        ]  # fmt: skip
-        done = subprocess.run(command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=300, check=False)
+        done = run_playbook(
+            root,
+            tmp_path,
+            str(playbook),
+            *LOCALHOST,
+            "-e",
+            f"ansible_python_interpreter={sys.executable}",
+            *arguments,
+            ANSIBLE_LOG_PATH=str(tmp_path / "ansible.log"),
+            L2OPS_METALLB_API_TIMEOUT="5",
+        )
         log = tmp_path / "ansible.log"
         said = done.stdout + done.stderr + log.read_text(encoding="utf-8", errors="replace")
         for number in range(len(tasks)):

@@ -12,20 +12,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.l2ops.metallb.plugins.plugin_utils._refused_arguments import WithoutRefusedArguments
+
 try:
     from ansible_collections.kubernetes.core.plugins.action.k8s_info import ActionModule as ClusterAction
 except ImportError:  # the module says that kubernetes.core is missing
     from ansible.plugins.action.normal import ActionModule as ClusterAction
 
 
-class ActionModule(ClusterAction):
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        if result.get("failed"):
-            # Arguments that Ansible itself refused never reached the module, so nothing in them is masked.
-            result.pop("invocation", None)
-        return result
-
+class ActionModule(WithoutRefusedArguments, ClusterAction):
     def _ensure_invocation(self, result: dict[str, Any]) -> dict[str, Any]:
         """What the module itself returned, which has no secrets in it."""
         return result

@@ -6,14 +6,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ansible.plugins.action.normal import ActionModule as NormalAction
+from ansible_collections.l2ops.metallb.plugins.plugin_utils._refused_arguments import WithoutRefusedArguments
 
 
-class ActionModule(NormalAction):
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        if result.get("failed"):
-            result.pop("invocation", None)
-        return result
+class ActionModule(WithoutRefusedArguments, NormalAction):
+    pass

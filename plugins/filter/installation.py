@@ -11,14 +11,23 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations import installation as _installation
 
 
-def installation(metallb: t.Any, **wanted: t.Any) -> dict[str, t.Any]:
+def installation(
+    metallb: t.Any,
+    version: str = "",
+    ignore_exclude_lb: bool = False,
+    memberlist_secret: str = "",
+    frr: bool = False,
+) -> dict[str, t.Any]:
     if not isinstance(metallb, t.Mapping):
         raise AnsibleFilterError(
             f"l2ops.metallb.installation: metallb of l2ops.metallb.l2_info is wanted, not {type(metallb).__name__}"
         )
-    unknown = set(wanted) - {"version", "ignore_exclude_lb", "memberlist_secret", "frr"}
-    if unknown:
-        raise AnsibleFilterError(f"l2ops.metallb.installation: no such option: {', '.join(sorted(unknown))}")
+    wanted = {
+        "version": version,
+        "ignore_exclude_lb": ignore_exclude_lb,
+        "memberlist_secret": memberlist_secret,
+        "frr": frr,
+    }
     try:
         return _installation.installation_of(metallb, wanted)
     except _installation.InstallationError as why:

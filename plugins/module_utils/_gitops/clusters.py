@@ -36,14 +36,12 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import 
 _ABOVE_CLUSTERS = frozenset(["clusters", "cluster", "environments", "environment", "envs", "env", "overlays", "sites"])
 # Subfolders that are not.
 _SHARED = frozenset(["base", "bases", "common", "shared", "components", "templates", "default", "_shared", "_common"])
+_ADVERTISEMENTS = frozenset(["L2Advertisement", "BGPAdvertisement"])
 _OURS = frozenset(["IPAddressPool", "L2Advertisement", "BGPAdvertisement", "BGPPeer"])
 _IN_CLUSTER = frozenset(["", "in-cluster", "https://kubernetes.default.svc", "https://kubernetes.default"])
 LEFTOVER = "not applied by anything found"
 UNLISTED = "not listed in kustomization.yaml"
 MAIN = "the repository"
-
-
-_ADVERTISEMENTS = frozenset(["L2Advertisement", "BGPAdvertisement"])
 
 
 @dataclass

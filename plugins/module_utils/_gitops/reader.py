@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.files import read_beginning
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import refuse_halves
 
 # Deeper than any manifest, and shallow enough for everything that walks over one.
 MAX_DEPTH = 100
@@ -320,8 +321,7 @@ def as_json(text: str) -> Any:
                 if isinstance(one, (dict, list))
                 for below in (one.values() if isinstance(one, dict) else one)
             ]
-        if "\\ud" in text or "\\uD" in text:
-            json.dumps(value, ensure_ascii=False).encode()
+        refuse_halves(text, value)
     except RecursionError as error:
         raise Unreadable("not valid JSON", 0, TOO_DEEP) from error
     except UnicodeEncodeError as error:

@@ -82,17 +82,19 @@ def _timeout_from_environment() -> float:
 
 
 def _impersonation(given: Object) -> Headers:
+    user = given.get("impersonate_user")
     headers: Headers = []
-    if given.get("impersonate_user"):
-        headers.append(("Impersonate-User", str(given["impersonate_user"])))
-    headers += [("Impersonate-Group", str(group)) for group in given.get("impersonate_groups") or []]
-    for name, text in headers:
-        option = "impersonate_user" if name == "Impersonate-User" else "impersonate_groups"
-        if not fits_header(text):
-            raise ApiError(
-                f"{option}: {text!r} holds characters that no HTTP header may hold.",
-                advice=f"Give the plain name, without line breaks ({option}, K8S_AUTH_{option.upper()}).",
-            )
+    for header, option, names in (
+        ("Impersonate-User", "impersonate_user", [user] if user else []),
+        ("Impersonate-Group", "impersonate_groups", given.get("impersonate_groups") or []),
+    ):
+        for text in map(str, names):
+            if not fits_header(text):
+                raise ApiError(
+                    f"{option}: {text!r} holds characters that no HTTP header may hold.",
+                    advice=f"Give the plain name, without line breaks ({option}, K8S_AUTH_{option.upper()}).",
+                )
+            headers.append((header, text))
     return headers
 
 

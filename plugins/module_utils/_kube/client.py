@@ -360,23 +360,15 @@ class Kube:
         if not isinstance(decoded, dict):
             content = response.headers.get("Content-Type") or "no content type"
             if decoded is None and data[:1] == b"{":
-                raise ApiError(
+                raise call.error(
                     f"Cannot {call.describe()}: the answer of {self.server} is JSON that is cut off or damaged ({len(data)} bytes).",
                     status=response.status,
-                    verb=call.verb,
-                    resource=call.resource,
-                    namespace=call.namespace,
-                    name=call.name,
                     advice="Run again. If it stays so, look into the API server's log.",
                 )
-            raise ApiError(
+            raise call.error(
                 f"Cannot {call.describe()}: {self.server} answers with something that is no Kubernetes object "
                 f"({content}).",
                 status=response.status,
-                verb=call.verb,
-                resource=call.resource,
-                namespace=call.namespace,
-                name=call.name,
                 advice="Most often this is a proxy's or a web server's page: check the address (host, or server in the "
                 "kubeconfig) and the proxy.",
             )
@@ -440,13 +432,9 @@ class Kube:
                 "The API server cannot reach MetalLB's controller: kubectl get pods --all-namespaces -l "
                 "'app.kubernetes.io/component=controller' must show it ready."
             )
-        return ApiError(
+        return call.error(
             f"Cannot {call.describe()} at {self.server}: {said} (HTTP {status}).",
             status=status,
-            verb=call.verb,
-            resource=call.resource,
-            namespace=call.namespace,
-            name=call.name,
             kind_of_failure=kind,
             reason=reason,
             advice=advice,
@@ -478,12 +466,8 @@ class Kube:
             chain.append(cause)
         text = " ".join(str(one) for one in chain)
         kind, why, advice = self._explain(chain, text)
-        return ApiError(
+        return call.error(
             f"Cannot {call.describe()}: {why}.",
-            verb=call.verb,
-            resource=call.resource,
-            namespace=call.namespace,
-            name=call.name,
             kind_of_failure=kind,
             reason=why,
             advice=advice,

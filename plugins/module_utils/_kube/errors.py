@@ -102,6 +102,11 @@ class _Call:
             what += f" in namespace {self.namespace}"
         return what
 
+    def error(self, message: str, **more: Any) -> ApiError:
+        return ApiError(
+            message, verb=self.verb, resource=self.resource, namespace=self.namespace, name=self.name, **more
+        )
+
     def rule(self) -> str:
         if not self.plural:
             return f'nonResourceURLs: ["{self.path}"], verbs: ["get"]'

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import calendar
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -117,6 +118,12 @@ def clean(value: Any, lines: bool = False) -> Any:
     if isinstance(value, (list, tuple)):
         return [clean(one, lines) for one in value]
     return value
+
+
+def refuse_halves(text: str, value: Any) -> None:
+    """Raise UnicodeEncodeError where JSON holds half of a character that takes two: valid, but nothing that could be hashed, written or shown."""
+    if "\\ud" in text or "\\uD" in text:
+        json.dumps(value, ensure_ascii=False).encode()
 
 
 # What PyYAML's safe loaders raise beside YAMLError: a date that is impossible, a number of 6,000 digits, a scalar of another kind

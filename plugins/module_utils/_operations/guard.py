@@ -83,13 +83,11 @@ class Judgment:
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def services_losing_address(before: Snapshot, after: Snapshot) -> list[Loss]:
-    """Live Services of MetalLB's that lose their address or announcement from one snapshot to the other."""
-    return list(judge(before, after).losses)
-
-
 def judge(before: Snapshot, after: Snapshot) -> Judgment:
-    """Both snapshots are of the same cluster, and differ in pools and advertisements only."""
+    """Live Services of MetalLB's that lose their address or announcement from one snapshot to the other.
+
+    Both snapshots are of the same cluster, and differ in pools and advertisements only.
+    """
     was, will = Election(before), Election(after)
     losses: list[Loss] = []
     unknown: dict[str, list[str]] = {}

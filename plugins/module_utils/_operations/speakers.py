@@ -238,7 +238,7 @@ def why_not_ready(pod: Object) -> str:
         if waiting.get("reason"):
             what += f" is waiting: {waiting['reason']}"
             if waiting.get("message"):
-                what += f" ({_short(waiting['message'])})"
+                what += f" ({shorten(str(waiting['message']))})"
         else:
             what += " runs but is not ready"
         if ended:
@@ -246,7 +246,7 @@ def why_not_ready(pod: Object) -> str:
         return what
     for condition in status.get("conditions") or []:
         if condition.get("status") == "False" and condition.get("message"):
-            return f"{condition.get('reason') or condition.get('type')}: {_short(condition['message'])}"
+            return f"{condition.get('reason') or condition.get('type')}: {shorten(str(condition['message']))}"
     if (pod.get("metadata") or {}).get("deletionTimestamp"):
         return "the old pod is still terminating"
     return f"phase {status.get('phase') or 'unknown'}"
@@ -262,7 +262,7 @@ def why_no_pod(daemonset: Object, events: Iterable[Object]) -> str:
     ]
     if failed:
         last = max(failed, key=_event_time)
-        text = _short(str(last.get("message") or ""))
+        text = shorten(str(last.get("message") or ""))
         hint = ""
         if "PodSecurity" in text:
             hint = " (finding MLB101: label the namespace pod-security.kubernetes.io/enforce=privileged)"
@@ -309,14 +309,14 @@ def causes_of(
         if not its_pods and not int((controller.get("status") or {}).get("readyReplicas") or 0):
             add("MLB104", f"controller: no pod. {_replica_failure(controller)}".strip())
     if webhook_error:
-        add("MLB105", f"webhook: {_short(webhook_error)}")
+        add("MLB105", f"webhook: {shorten(str(webhook_error))}")
     return found
 
 
 def _replica_failure(deployment: Object) -> str:
     for condition in (deployment.get("status") or {}).get("conditions") or []:
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return _short(str(condition.get("message") or ""))
+            return shorten(str(condition.get("message") or ""))
     return ""
 
 
@@ -390,7 +390,3 @@ def expected_from(statuses: Iterable[L2Status]) -> dict[ServiceKey, str | None]:
 def _event_time(event: Object) -> str:
     series = event.get("series") or {}
     return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
-
-
-def _short(text: str) -> str:
-    return shorten(str(text))

@@ -353,7 +353,7 @@ def _fix(text: str) -> str:
 
 
 def _said(one: Result) -> str:
-    return str(one.get("fix") or one.get("fix") or "")
+    return str(one.get("fix") or "")
 
 
 def _broken(result: Result) -> str:
@@ -400,7 +400,7 @@ def _services(result: Result) -> str:
         return ""
     rows = "".join(
         f'<tr class="{_e(one["state"])}"><td>{_e(one["service"])}</td><td>{_e(", ".join(one["addresses"]) or "-")}</td>'
-        f"<td>{_e(one.get('elected') or one.get('elected') or '-')}</td>"
+        f"<td>{_e(one.get('elected') or '-')}</td>"
         f"<td>{_e(', '.join(one['answering']) or '-')}</td><td>{_e(one['state'])}</td></tr>"
         for one in diagnoses
     )

@@ -20,6 +20,7 @@ from ansible_collections.l2ops.metallb.plugins.module_utils._model.constants imp
     OLD_PREFIX,
     PREFIX,
 )
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.objects import Pool
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import is_unknown, listing, shorten
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.refs import Ref
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.services import Event, Service
@@ -140,9 +141,8 @@ def impossible_wish(context: Context, service: Service) -> tuple[str, str, str] 
                 f"Let serviceAllocation of {wanted_pool} hold for namespace {service.namespace} and the service's labels.",
                 pool_field,
             )
-        lacking = _lacking(service, {span.version for span in pool.spans})
-        # A range that is not known may be of that family.
-        if lacking and not pool.unknown_ranges:
+        lacking = _lacking(service, pool)
+        if lacking:
             return (
                 f"it asks for the pool {wanted_pool}, which has no {lacking} addresses",
                 "Add some to the pool.",
@@ -162,13 +162,17 @@ def impossible_wish(context: Context, service: Service) -> tuple[str, str, str] 
         )
     lacking = ""
     for pool in open_pools:
-        lacking = _lacking(service, {span.version for span in pool.spans})
-        if not lacking or pool.unknown_ranges:
+        lacking = _lacking(service, pool)
+        if not lacking:
             return None
     return f"no pool that may give it an address has {lacking} ones", "Add such addresses to one pool.", ""
 
 
-def _lacking(service: Service, versions: set[int]) -> str:
+def _lacking(service: Service, pool: Pool) -> str:
+    """Families of the service that no range of the pool is of; a range that is not known may be of any."""
+    if pool.unknown_ranges:
+        return ""
+    versions = {span.version for span in pool.spans}
     families = service.families
     if service.ip_family_policy == "PreferDualStack" and versions & set(families):
         return ""

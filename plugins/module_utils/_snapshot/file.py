@@ -13,7 +13,12 @@ import tempfile
 import zlib
 
 from ansible_collections.l2ops.metallb.plugins.module_utils._model.files import OddFile, read_regular
-from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import as_dict, as_text, printable
+from ansible_collections.l2ops.metallb.plugins.module_utils._model.parse import (
+    as_dict,
+    as_text,
+    printable,
+    refuse_halves,
+)
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.slim import slim
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 
@@ -106,9 +111,7 @@ def _parsed(data: bytes, name: str) -> object:
     try:
         text = data.decode("utf-8-sig")
         content = json.loads(text)
-        if "\\ud" in text or "\\uD" in text:
-            # Half of a character that takes two: valid JSON, but no text that could be hashed, written or shown.
-            json.dumps(content, ensure_ascii=False).encode()
+        refuse_halves(text, content)
     except UnicodeEncodeError as error:
         raise SnapshotError(f"{name} is damaged: it holds text that is not Unicode. {_ADVICE}") from error
     except RecursionError as error:
@@ -129,16 +132,15 @@ def _time(raw: object, name: str) -> float:
 
 
 def loads(data: bytes, name: str = "the snapshot") -> Snapshot:
-    advice = _ADVICE
     content = _parsed(_unpacked(data, name) if data[:2] == b"\x1f\x8b" else data, name)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         hint = ""
         if isinstance(content, dict) and "apiVersion" in content:
             hint = " It holds Kubernetes objects: give it as a manifest (option manifests) instead."
-        raise SnapshotError(f"{name} is no snapshot of this collection.{hint} {advice}")
+        raise SnapshotError(f"{name} is no snapshot of this collection.{hint} {_ADVICE}")
     version = content.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise SnapshotError(f"{name} is a snapshot of no known version ({version!r}). {advice}")
+        raise SnapshotError(f"{name} is a snapshot of no known version ({version!r}). {_ADVICE}")
     if version > FORMAT_VERSION:
         raise SnapshotError(
             f"{name} is a snapshot of version {version}; this collection reads up to {FORMAT_VERSION}. "
@@ -148,7 +150,7 @@ def loads(data: bytes, name: str = "the snapshot") -> Snapshot:
     if not isinstance(objects, dict) or not all(
         isinstance(found, list) and all(isinstance(one, dict) for one in found) for found in objects.values()
     ):
-        raise SnapshotError(f"{name} is damaged: its objects are no lists of objects. {advice}")
+        raise SnapshotError(f"{name} is damaged: its objects are no lists of objects. {_ADVICE}")
     return Snapshot.from_objects(
         objects,
         {str(key): str(text) for key, text in as_dict(missing).items()},

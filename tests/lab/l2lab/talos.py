@@ -165,7 +165,6 @@ def pull_images() -> list[Path]:
     """Archives of all that Talos and the pods on it pull, under the names they ask for."""
     version = build.go_version()
     keys = [build.build_go(module, version) for module in build.GO_MODULES]
-    build.build_go(build.TALOSCTL, version)
     tree, tree_key = build.build_rootfs()
     archives = {build.pod_images: CACHE / "pod-images.tar", talos_images: CACHE / "talos-images.tar"}
     key = build.digest(keys, tree_key, [inspect.getsource(part) for part in (build.OciArchive, *archives)])
@@ -381,6 +380,7 @@ def up(settings: Settings, engine: Engine) -> None:
     check_forwarding()
     check_subnet(settings, engine)
     client = build.build_images(engine).client
+    build.build_go(build.TALOSCTL, build.go_version())
     image, chart = node_image(engine), build.metallb_chart()
     shape = {**settings.shape(), "node_image": image, "client_image": client, "machine_patch": machine_patch(settings)}
     if SHAPE.exists() and json.loads(SHAPE.read_text(encoding="utf-8")) == shape and cluster.answers():

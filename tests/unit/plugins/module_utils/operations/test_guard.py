@@ -10,7 +10,7 @@ import ipaddress
 
 import pytest
 from ansible_collections.l2ops.metallb.plugins.module_utils._operations import guard
-from ansible_collections.l2ops.metallb.plugins.module_utils._operations.guard import judge, services_losing_address
+from ansible_collections.l2ops.metallb.plugins.module_utils._operations.guard import judge
 from ansible_collections.l2ops.metallb.plugins.module_utils._snapshot.snapshot import Snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -529,9 +529,7 @@ def expected_losses(world, before, after):
 def test_whoever_loses_something_by_metallbs_code_is_listed_and_nobody_else(drawn):
     world, before, after = drawn
     expected = expected_losses(world, before, after)
-    listed = {
-        one.name: one.loses for one in services_losing_address(*(snapshot(world, one) for one in (before, after)))
-    }
+    listed = {one.name: one.loses for one in judge(*(snapshot(world, one) for one in (before, after))).losses}
     for svc in world["services"]:
         name = svc["metadata"]["name"]
         if assigned(world, before, svc) is None:
